@@ -1,0 +1,182 @@
+"""`compiled`: torch.compile of sums over strided views of the windows, forward and a gather backward."""
+
+import types
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from .composability import COMPOSABILITY
+from .problem import Problem
+from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps
+
+
+def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: ARG001
+    """Return why the problem cannot run on the device, or None."""
+    if device.type not in ("cpu", "cuda"):
+        return f"torch.compile is used on cpu and cuda, not on {device.type}"
+    if device.type == "cpu" and not _has_cpp_compiler():
+        return "torch.compile needs a C++ compiler on a CPU, and none was found"
+    return None
+
+
+@cache
+def _has_cpp_compiler() -> bool:
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        return False
+    return True
+
+
+def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
+    """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
+    out: Tensor = _Compiled.apply(problem, query, key, value, prior)
+    return out
+
+
+class _Compiled(torch.autograd.Function):
+    """Saves inputs, output and log-sum-exp; each direction is one compiled function."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
+    ) -> Tensor:
+        out, log_sum_exp = _specialised(_forward, problem)(*_plain(query, key, value, prior))
+        ctx.problem = problem
+        ctx.save_for_backward(query, key, value, prior, out, log_sum_exp)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *_specialised(_backward, ctx.problem)(*_plain(*ctx.saved_tensors, grad_out))
+
+
+def _plain(*tensors: Tensor | None) -> list[Tensor | None]:
+    """The tensors in the one form that a problem is compiled for: contiguous and free of autograd."""
+    return [None if tensor is None else tensor.detach().contiguous() for tensor in tensors]
+
+
+@cache
+def _specialised(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
+    """`function` compiled for one problem."""
+    # torch.compile counts recompilations per code object and gives up after a few, so each problem has its own.
+    own = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
+    return partial(torch.compile(own, fullgraph=True, dynamic=False), problem)
+
+
+def _forward(
+    problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The output (N, C, Ho, Wo) and the logits' log-sum-exp (N, G, Ho, Wo)."""
+    wide = accumulation_dtype(value.dtype)
+    logits = _logits(problem, query.to(wide), _windows(key.to(wide), problem), prior)
+    largest = logits.amax((0, 1))
+    weights = (logits - largest).exp()
+    total = weights.sum((0, 1))
+    values = _windows(split_groups(value.to(wide), problem), problem)
+    out = (weights.unsqueeze(4) * values).sum((0, 1)) / total.unsqueeze(2)
+    return merge_groups(out, problem).to(value.dtype), largest + total.log()
+
+
+def _backward(
+    problem: Problem,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prior: Tensor | None,
+    out: Tensor,
+    log_sum_exp: Tensor,
+    grad_out: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Gradients of query, key, value and prior; with D = Σ_c dy·y, the logits' gradient is w·(Σ_c dy·x − D)."""
+    wide = accumulation_dtype(value.dtype)
+    composability = COMPOSABILITY[problem.composability]
+    wide_query, keys = query.to(wide), _windows(key.to(wide), problem)
+    weights = (_logits(problem, wide_query, keys, prior) - log_sum_exp).exp()
+    grad = split_groups(grad_out.to(wide), problem)
+    values = _windows(split_groups(value.to(wide), problem), problem)
+    mean = (grad * split_groups(out.to(wide), problem)).sum(2)
+    grad_logits = weights * ((values * grad).sum(4) - mean)
+    grad_query = (grad_logits * composability.query_slope(wide_query, keys)).sum((0, 1))
+    grad_keys = grad_logits * composability.key_slope(wide_query, keys)
+    grad_key = _at_keys(grad_keys, problem).sum((0, 1))
+    grad_value = (_at_keys(weights, problem).unsqueeze(4) * _queries_of_keys(grad, problem)).sum((0, 1))
+    grad_prior = None if prior is None else grad_logits.sum((2, 4, 5)).permute(2, 0, 1).to(prior.dtype)
+    return (
+        grad_query.to(query.dtype),
+        grad_key.to(key.dtype),
+        merge_groups(grad_value, problem).to(value.dtype),
+        grad_prior,
+    )
+
+
+def _logits(problem: Problem, query: Tensor, keys: Tensor, prior: Tensor | None) -> Tensor:
+    """(k, k, N, G, Ho, Wo), −inf for a tap that takes no part."""
+    logits = COMPOSABILITY[problem.composability].value(query, keys)
+    if prior is not None:
+        logits = logits + prior.to(query.dtype).permute(1, 2, 0)[:, :, None, :, None, None]
+    if problem.padding_mode == "mask":
+        logits = logits.where(valid_taps(problem, query.device)[:, :, None, None], -torch.inf)
+    return logits
+
+
+def _windows(image: Tensor, problem: Problem) -> Tensor:
+    """(…, H, W) → (k, k, …, Ho, Wo): tap (u, v) of every output pixel, a view of the padded image."""
+    image = pad_image(image, problem).contiguous()
+    *outer, row, column = image.stride()
+    k, d, s = problem.kernel_size, problem.dilation, problem.stride
+    return image.as_strided(
+        (k, k, *image.shape[:-2], problem.out_height, problem.out_width),
+        (d * row, d * column, *outer, s * row, s * column),
+    )
+
+
+def _spread(queries: Tensor, problem: Problem) -> Tensor:
+    """(…, Ho, Wo) → (…, H + E, W + E), E = d·(k−1): zeros but at y = E − pad + s·i, where output row i stands."""
+    s, edge = problem.stride, problem.span - 1
+    *outer, height, width = queries.shape
+    if s > 1:
+        queries = F.pad(queries.unsqueeze(-1).unsqueeze(-3), (0, s - 1, 0, 0, 0, s - 1)).reshape(
+            *outer, height * s, width * s
+        )
+    low = edge - problem.padding
+    return F.pad(
+        queries,
+        (
+            low,
+            problem.width + problem.padding - width * s,
+            low,
+            problem.height + problem.padding - height * s,
+        ),
+    ).contiguous()
+
+
+def _at_keys(windows: Tensor, problem: Problem) -> Tensor:
+    """(k, k, …, Ho, Wo) → (k, k, …, H, W): for each pixel, what the query whose tap (u, v) it is holds for that tap."""
+    spread = _spread(windows, problem)
+    u, v, *outer, row, column = spread.stride()
+    k, d, edge = problem.kernel_size, problem.dilation, problem.span - 1
+    return spread.as_strided(
+        (k, k, *spread.shape[2:-2], problem.height, problem.width),
+        (u - d * row, v - d * column, *outer, row, column),
+        edge * (row + column),
+    )
+
+
+def _queries_of_keys(queries: Tensor, problem: Problem) -> Tensor:
+    """(…, Ho, Wo) → (k, k, …, H, W): for each pixel, what the query whose tap (u, v) it is holds."""
+    spread = _spread(queries, problem)
+    *outer, row, column = spread.stride()
+    k, d = problem.kernel_size, problem.dilation
+    return spread.as_strided(
+        (k, k, *spread.shape[:-2], problem.height, problem.width), (d * row, d * column, *outer, row, column)
+    ).flip(0, 1)

@@ -1,0 +1,162 @@
+"""The local relation operator: one entry point for every implementation."""
+
+import torch
+from torch import Tensor
+
+from .problem import DTYPES, Problem, require_choice, resolve_padding
+from .registry import IMPLEMENTATIONS, resolve, unsupported
+from .tensors import MEMORY_FORMATS, memory_format_of
+
+
+def local_relation(  # noqa: PLR0913
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prior: Tensor | None = None,
+    *,
+    kernel_size: int = 7,
+    m: int = 8,
+    stride: int = 1,
+    padding: int | str = "same",
+    dilation: int = 1,
+    composability: str = "multiplication",
+    padding_mode: str = "mask",
+    channel_order: str = "consecutive",
+    implementation: str = "auto",
+    memory_budget: int | None = None,
+) -> Tensor:
+    """y[n,c,i,j] = Σ_{u,v} softmax_{u,v}(Φ(q[n,g,i,j], k[n,g,p]) + prior[g,u,v]) · x[n,c,p] (paper, Eq. 2).
+
+    Tap (u, v) of output pixel (i, j) is p = (i·s − pad + u·d, j·s − pad + v·d). Logits, softmax and sums are
+    float32, float64 for float64. Differentiable once in query, key, value and prior; bitwise repeatable.
+
+    Args:
+        query: (N, G, Ho, Wo), a scalar per output pixel and group, G = ceil(C / m).
+        key: (N, G, H, W), a scalar per input pixel and group.
+        value: (N, C, H, W), in any memory format, which the output takes over.
+        prior: (G, k, k), the geometric prior in the value's dtype or float32, or None.
+        kernel_size: k, the window's side in taps.
+        m: Channels that share a weight; the last group has fewer where m does not divide C.
+        stride: s, input pixels from one window's centre to the next.
+        padding: Pixels around the image, or "same" for d·(k−1)/2 (odd k).
+        dilation: d, pixels from one tap to the next.
+        composability: Φ: "multiplication" q·k, "squared_difference" −(q−k)², "absolute_difference" −|q−k|.
+        padding_mode: "mask" gives neighbours outside the image no weight; "zeros" keeps them in the softmax with
+            key 0 and value 0.
+        channel_order: Group of channel c: "consecutive" c // m, "strided" c mod G.
+        implementation: A name in `IMPLEMENTATIONS`, or "auto" for the fastest that supports the case.
+        memory_budget: Bytes that the windows of a chunk may take; for "chunked" alone.
+
+    Returns:
+        (N, C, Ho, Wo).
+
+    Raises:
+        TypeError: An argument is not of the type, dtype or device that the others call for.
+        ValueError: A value, shape or option is out of range, or the implementation does not take the case.
+    """
+    problem = problem_of(
+        query,
+        key,
+        value,
+        prior,
+        kernel_size=kernel_size,
+        m=m,
+        stride=stride,
+        padding=resolve_padding(padding, kernel_size, dilation),
+        dilation=dilation,
+        composability=composability,
+        padding_mode=padding_mode,
+        channel_order=channel_order,
+    )
+    name = _chosen(implementation, problem, value.device)
+    options = {} if memory_budget is None else {"memory_budget": memory_budget}
+    _require_options(implementation, options)
+    if problem.batch == 0:
+        return _empty(problem, query, key, value, prior)
+    out = IMPLEMENTATIONS[name].load().run(problem, query, key, value, prior, **options)
+    return out.contiguous(memory_format=MEMORY_FORMATS[problem.memory_format])
+
+
+def problem_of(
+    query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, **options: int | str
+) -> Problem:
+    """Check the operator's tensors against its options and name the problem that they pose.
+
+    Raises:
+        TypeError: A tensor has another dtype or device than the value, or the value's dtype is not supported.
+        ValueError: A tensor has another shape than the options call for.
+    """
+    tensors = {"query": query, "key": key, "value": value}
+    for name, tensor in tensors.items():
+        if tensor.dim() != 4:
+            raise ValueError(
+                f"{name} must have 4 dimensions (N, channels, height, width), got {tuple(tensor.shape)}"
+            )
+    dtype = str(value.dtype).removeprefix("torch.")
+    if dtype not in DTYPES:
+        raise TypeError(f"value must be one of {', '.join(DTYPES)}, got {dtype}")
+    batch, channels, height, width = value.shape
+    problem = Problem(
+        batch=batch,
+        channels=channels,
+        height=height,
+        width=width,
+        prior=prior is not None,
+        dtype=dtype,
+        memory_format=memory_format_of(value),
+        **options,  # type: ignore[arg-type]
+    )
+    expected = {
+        "query": (batch, problem.groups, problem.out_height, problem.out_width),
+        "key": (batch, problem.groups, height, width),
+    }
+    dtypes = {"query": {value.dtype}, "key": {value.dtype}, "prior": {value.dtype, torch.float32}}
+    if prior is not None:
+        tensors["prior"] = prior
+        expected["prior"] = (problem.groups, problem.kernel_size, problem.kernel_size)
+    for name, shape in expected.items():
+        _require_like(name, tensors[name], shape, dtypes[name], value)
+    return problem
+
+
+def _require_like(
+    name: str, tensor: Tensor, shape: tuple[int, ...], dtypes: set[torch.dtype], value: Tensor
+) -> None:
+    """Raise unless a tensor has the shape, one of the dtypes, and the value's device."""
+    if tuple(tensor.shape) != shape:
+        raise ValueError(
+            f"{name} must have shape {shape} for value {tuple(value.shape)}, got {tuple(tensor.shape)}"
+        )
+    if tensor.dtype not in dtypes:
+        raise TypeError(f"{name} must be {' or '.join(sorted(map(str, dtypes)))}, got {tensor.dtype}")
+    if tensor.device != value.device:
+        raise TypeError(f"{name} must be on the value's device {value.device}, got {tensor.device}")
+
+
+def _chosen(implementation: str, problem: Problem, device: torch.device) -> str:
+    """Resolve "auto"; refuse a named implementation that does not take the case."""
+    require_choice("implementation", implementation, ("auto", *IMPLEMENTATIONS))
+    if implementation == "auto":
+        return resolve(problem, device)
+    reason = unsupported(implementation, problem, device)
+    if reason is not None:
+        raise ValueError(f"implementation {implementation!r} does not take this case: {reason}")
+    return implementation
+
+
+def _require_options(implementation: str, options: dict[str, int]) -> None:
+    for option in options:
+        takers = [name for name, entry in IMPLEMENTATIONS.items() if option in entry.options]
+        if implementation not in takers:
+            raise ValueError(
+                f"{option} is taken by implementation {' or '.join(takers)}, got {implementation!r}"
+            )
+
+
+def _empty(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
+    """The output of a batch of no images, still a function of its inputs, whose gradients are zero."""
+    out = value.new_empty(0, problem.channels, problem.out_height, problem.out_width)
+    for tensor in (query, key, value, prior):
+        if tensor is not None:
+            out = out + tensor.flatten()[:0].sum().to(out.dtype)
+    return out
