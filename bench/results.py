@@ -1,0 +1,149 @@
+"""The run folder: what a sweep leaves on disk and a report reads. Free of torch.
+
+A run is a folder with `results.jsonl` (one case a line, on disk before the next case starts), `results.csv` (the same
+as a table), `samples.jsonl` (the raw latencies) and `environment.json`.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+# What was asked: the case. The Problem's fields by name come after implementation, mode and scope.
+PARAMETERS = (
+    "implementation",
+    "mode",
+    "scope",
+    "batch",
+    "channels",
+    "height",
+    "width",
+    "kernel_size",
+    "m",
+    "stride",
+    "padding",
+    "dilation",
+    "composability",
+    "padding_mode",
+    "channel_order",
+    "prior",
+    "dtype",
+    "memory_format",
+)
+# What came of it; a number that was not measured is empty, never 0.
+OUTCOMES = (
+    "status",
+    "reason",
+    "device",
+    "error",
+    "latency_ms",
+    "latency_p20_ms",
+    "latency_p80_ms",
+    "samples",
+    "peak_mib",
+    "predicted_mib",
+    "paper_cost",
+    "macs",
+    "flops",
+    "min_bytes",
+    "images_per_s",
+    "tflops",
+    "gbps",
+)
+COLUMNS = PARAMETERS + OUTCOMES
+STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
+
+Row = dict[str, Any]
+
+
+class RunFolderError(ValueError):
+    """A folder cannot be written as a new run, or read as one."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk."""
+
+    path: Path
+
+    @property
+    def rows_path(self) -> Path:
+        """One JSON object per case and line."""
+        return self.path / "results.jsonl"
+
+    @property
+    def csv_path(self) -> Path:
+        """The rows as a table, a column for each of `COLUMNS`."""
+        return self.path / "results.csv"
+
+    @property
+    def samples_path(self) -> Path:
+        """The raw latencies of each case, a JSON object per line."""
+        return self.path / "samples.jsonl"
+
+    @property
+    def environment_path(self) -> Path:
+        """Where and how the run was made."""
+        return self.path / "environment.json"
+
+    @classmethod
+    def create(cls, path: Path, environment: Mapping[str, Any]) -> "RunFolder":
+        """Start a run in a folder that holds none.
+
+        Raises:
+            RunFolderError: The folder holds a run already, or the path is a file.
+        """
+        folder = cls(path)
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"the output must be a folder, {path} is a file")
+        if folder.rows_path.exists() or folder.environment_path.exists():
+            raise RunFolderError(f"{path} holds a run already: give another folder with --out")
+        path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **environment}, indent=2)
+        folder.environment_path.write_text(text + "\n", encoding="utf-8")
+        with folder.csv_path.open("x", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(COLUMNS)
+        folder.rows_path.touch(exist_ok=False)
+        return folder
+
+    def append(self, row: Row, samples_ms: Sequence[float]) -> None:
+        """Write a case's row and samples, on disk when this returns."""
+        unknown = row.keys() - set(COLUMNS)
+        if unknown:
+            raise ValueError(f"a row has the columns of bench.results.COLUMNS, got also {', '.join(sorted(unknown))}")
+        case = {name: row[name] for name in PARAMETERS}
+        _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms)}) + "\n")
+        _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
+        with self.csv_path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
+
+    def environment(self) -> dict[str, Any]:
+        """What environment.json holds.
+
+        Raises:
+            RunFolderError: The folder has none, it is no JSON object, or a newer version of the suite wrote it.
+        """
+        try:
+            environment = json.loads(self.environment_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunFolderError(f"{self.path} is not a run folder: it has no environment.json") from None
+        except json.JSONDecodeError as error:
+            raise RunFolderError(f"{self.environment_path} is not JSON: {error}") from None
+        version = environment.get("schema_version") if isinstance(environment, dict) else None
+        if not isinstance(version, int) or version > SCHEMA_VERSION:
+            raise RunFolderError(
+                f"{self.environment_path} has schema_version {version!r}, this suite reads up to {SCHEMA_VERSION}"
+            )
+        return dict(environment)
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
