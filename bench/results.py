@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .metrics import METRICS
+
 SCHEMA_VERSION = 1
 
 # What was asked: the case. The Problem's fields by name come after implementation, mode and scope.
@@ -47,13 +49,7 @@ OUTCOMES = (
     "samples",
     "peak_mib",
     "predicted_mib",
-    "paper_cost",
-    "macs",
-    "flops",
-    "min_bytes",
-    "images_per_s",
-    "tflops",
-    "gbps",
+    *METRICS,
 )
 COLUMNS = PARAMETERS + OUTCOMES
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")

@@ -3,17 +3,31 @@
 from .functional import local_relation, problem_of
 from .layer import LocalRelation2d
 from .prior import GeometricPrior, TablePrior
-from .problem import Problem, resolve_padding
-from .registry import IMPLEMENTATIONS, Implementation, resolve, unsupported
+from .problem import (
+    CHANNEL_ORDERS,
+    COMPOSABILITIES,
+    DTYPES,
+    MEMORY_FORMATS,
+    PADDING_MODES,
+    Problem,
+    resolve_padding,
+)
+from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
 
 __all__ = [
+    "CHANNEL_ORDERS",
+    "COMPOSABILITIES",
+    "DTYPES",
     "IMPLEMENTATIONS",
+    "MEMORY_FORMATS",
+    "PADDING_MODES",
     "GeometricPrior",
     "Implementation",
     "LocalRelation2d",
     "Problem",
     "TablePrior",
     "local_relation",
+    "predicted_bytes",
     "problem_of",
     "resolve",
     "resolve_padding",

@@ -1,6 +1,5 @@
-"""`chunked`: the unfolded relation over a few rows and groups at a time, in a memory budget, forward and backward."""
+"""`chunked`: a few rows and groups at a time, one tap after another, in a memory budget, forward and backward."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -10,19 +9,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .dense import relate
-from .problem import Problem, require_int
-from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps
-
-# A chunk that stays in a core's caches is faster than one that does not; a GPU wants enough work per launch.
-_FAST_CHUNK_BYTES = {"cpu": 2 << 20, "cuda": 256 << 20}
-_SHARE_OF_FREE = 0.25
+from .chunking import FAST_CHUNK_BYTES, Chunk, Plan, chunk_bytes, default_budget, plan
+from .composability import COMPOSABILITY
+from .problem import Problem
+from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
 
 def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None."""
-    if device.type not in _FAST_CHUNK_BYTES:
-        return f"chunk sizes are known for {' and '.join(_FAST_CHUNK_BYTES)}, not for {device.type}"
+    if device.type not in FAST_CHUNK_BYTES:
+        return f"chunk sizes are known for {' and '.join(FAST_CHUNK_BYTES)}, not for {device.type}"
     return None
 
 
@@ -32,11 +28,9 @@ def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> in
     pixels = problem.batch * (problem.height + 2 * problem.padding) * (problem.width + 2 * problem.padding)
     padded = pixels * problem.groups * (problem.m + 1) * itemsize
     output = problem.batch * problem.out_height * problem.out_width * problem.channels * itemsize
-    return (
-        max(_FAST_CHUNK_BYTES[device.type], _row_bytes(problem))
-        + 2 * output
-        + padded * (3 if backward else 1)
-    )
+    whole = chunk_bytes(problem, problem.out_height) * problem.groups * problem.batch
+    chunk = min(whole, max(FAST_CHUNK_BYTES[device.type], chunk_bytes(problem, 1)))
+    return chunk + output + padded * (3 if backward else 1)
 
 
 def run(
@@ -49,153 +43,128 @@ def run(
 ) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k).
 
-    `memory_budget` is the bytes that the windows of one chunk may take, in backward as well; by default what is
-    fast on the device, at most a quarter of the memory that is free there.
+    `memory_budget` is the bytes that one chunk may take, in backward as well: weights and their gradients, and its
+    inputs in the dtype of accumulation. By default what is fast on the device, at most a quarter of what is free.
 
     Raises:
         ValueError: The budget does not hold one row of output pixels of one group.
     """
-    budget = _default_budget(problem, value.device) if memory_budget is None else memory_budget
-    out: Tensor = _Chunked.apply(_plan(problem, budget), query, key, value, prior)
+    budget = default_budget(problem, value.device) if memory_budget is None else memory_budget
+    out: Tensor = _Chunked.apply(plan(problem, budget), query, key, value, prior)
     return out
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """A block of images, groups and output rows, with the padded input rows that its windows touch."""
-
-    images: slice
-    groups: slice
-    rows: slice
-    input_rows: slice
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A problem cut into chunks of so many output rows, groups and images."""
-
-    problem: Problem
-    rows: int
-    groups: int
-    images: int
-
-    def chunks(self) -> Iterator[_Chunk]:
-        """Every chunk once, rows innermost."""
-        problem = self.problem
-        images = _blocks(problem.batch, self.images)
-        groups = _blocks(problem.groups, self.groups)
-        for image, group, row in product(images, groups, _blocks(problem.out_height, self.rows)):
-            stop = (row.stop - 1) * problem.stride + problem.span
-            yield _Chunk(image, group, row, slice(row.start * problem.stride, stop))
-
-
-def _blocks(size: int, step: int) -> list[slice]:
-    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
-
-
-def _plan(problem: Problem, memory_budget: int) -> _Plan:
-    """As many rows as the budget holds; once all rows fit, as many groups; then as many images."""
-    require_int("memory_budget", memory_budget, 1)
-    capacity = memory_budget // _row_bytes(problem)
-    if capacity < 1:
-        raise ValueError(
-            f"memory_budget must hold one row of output pixels of one group, {_row_bytes(problem)} bytes, "
-            f"got {memory_budget}"
-        )
-    rows = min(capacity, problem.out_height)
-    groups = min(max(1, capacity // problem.out_height), problem.groups)
-    images = min(max(1, capacity // (problem.out_height * problem.groups)), problem.batch)
-    return _Plan(problem, rows, groups, images)
-
-
-def _row_bytes(problem: Problem) -> int:
-    """Peak bytes of the windows of one row of output pixels of one group of one image, in backward."""
-    copies = (
-        4 * problem.m + 4
-    )  # per member: value, product, their gradients; per group: key, logits, weights, gradient
-    itemsize = 8 if problem.dtype == "float64" else 4
-    return problem.kernel_size**2 * problem.out_width * copies * itemsize
-
-
-def _default_budget(problem: Problem, device: torch.device) -> int:
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(max(_FAST_CHUNK_BYTES[device.type], _row_bytes(problem)), int(_SHARE_OF_FREE * free))
-
-
 class _Chunked(torch.autograd.Function):
-    """Saves its inputs alone; backward lays out each chunk again and differentiates it there."""
+    """Saves its inputs alone; backward computes each chunk's weights again."""
 
     @staticmethod
-    def forward(
-        ctx: Any, plan: _Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
-    ) -> Tensor:
-        ctx.plan = plan
+    def forward(ctx: Any, cut: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
+        ctx.plan = cut
         ctx.save_for_backward(query, key, value, prior)
-        problem = plan.problem
-        padded, valid = _prepare(problem, key, value)
+        problem = cut.problem
+        operands = _Operands.of(problem, query, key, value, prior)
         out = query.new_empty(problem.batch, problem.groups, problem.m, problem.out_height, problem.out_width)
-        for chunk in plan.chunks():
-            operands = _operands(chunk, query, *padded, prior)
-            out[chunk.images, chunk.groups, :, chunk.rows] = relate(*operands, _rows(valid, chunk), problem)
+        for chunk in cut.chunks():
+            part = operands.part(chunk)
+            weights = _weights(part, chunk, problem)
+            total = torch.zeros_like(out[chunk.outputs], dtype=weights.dtype)
+            values = windows(part.value, problem, chunk.height)
+            for tap in _taps(problem):
+                total.addcmul_(weights[tap].unsqueeze(2), values[tap])
+            out[chunk.outputs] = total
         return merge_groups(out, problem)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.plan.problem
-        query, key, value, prior = ctx.saved_tensors
-        wide = accumulation_dtype(value.dtype)
-        padded, valid = _prepare(problem, key, value)
+        inputs = ctx.saved_tensors
+        operands = _Operands.of(problem, *inputs)
+        grads = operands.zeros()
         grad_out = split_groups(grad_out, problem)
-        inputs = (query, *padded, prior)
-        totals = [None if t is None else torch.zeros_like(t, dtype=wide) for t in inputs]
         for chunk in ctx.plan.chunks():
-            leaves = [
-                None if t is None else t.detach().to(wide).requires_grad_() for t in _operands(chunk, *inputs)
-            ]
-            with torch.enable_grad():
-                out = relate(*leaves, _rows(valid, chunk), problem)
-            given = grad_out[chunk.images, chunk.groups, :, chunk.rows].to(wide)
-            parts = torch.autograd.grad(out, [leaf for leaf in leaves if leaf is not None], given)
-            for total, part in zip(
-                _operands(chunk, *totals), parts, strict=False
-            ):  # prior, the last, may be None
-                total += part
-        grad_query, grad_key, grad_value, grad_prior = totals
-        grads = (
-            grad_query,
-            _crop(grad_key, problem),
-            merge_groups(_crop(grad_value, problem), problem),
-            grad_prior,
+            _add_gradients(grads, operands.part(chunk), chunk, grad_out[chunk.outputs], problem)
+        return None, *(
+            None if i is None else g.to(i.dtype) for g, i in zip(grads.unpadded(problem), inputs, strict=True)
         )
-        narrow = [None if g is None else g.to(t.dtype) for g, t in zip(grads, ctx.saved_tensors, strict=True)]
-        return None, *narrow
 
 
-def _prepare(problem: Problem, key: Tensor, value: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
-    """Key and grouped value with zeros around the image, and the mask of taps where there is one."""
-    valid = valid_taps(problem, value.device) if problem.padding_mode == "mask" else None
-    return (pad_image(key, problem), pad_image(split_groups(value, problem), problem)), valid
+@dataclass(frozen=True)
+class _Operands:
+    """What a chunk needs: the operator's inputs in groups, with zeros around the image.
+
+    Query (N, G, R, Wo), key (N, G, R', W'), value (N, G, m, R', W'), prior (G, k, k), valid taps (k, k, R, Wo).
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    prior: Tensor | None
+    valid: Tensor | None
+
+    @classmethod
+    def of(cls, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> "_Operands":
+        """The operands of a whole problem."""
+        valid = valid_taps(problem, value.device) if problem.padding_mode == "mask" else None
+        return cls(query, pad_image(key, problem), pad_image(split_groups(value, problem), problem), prior, valid)
+
+    def part(self, chunk: Chunk) -> "_Operands":
+        """A chunk's share in the dtype of accumulation."""
+        wide = accumulation_dtype(self.query.dtype)
+        return _Operands(
+            self.query[chunk.images, chunk.groups, chunk.rows].to(wide),
+            self.key[chunk.images, chunk.groups, chunk.input_rows].to(wide),
+            self.value[chunk.images, chunk.groups, :, chunk.input_rows].to(wide),
+            None if self.prior is None else self.prior[chunk.groups].to(wide),
+            None if self.valid is None else self.valid[:, :, chunk.rows],
+        )
+
+    def zeros(self) -> "_Operands":
+        """Where gradients are summed: zeros of the same shapes in the dtype of accumulation."""
+        wide = accumulation_dtype(self.query.dtype)
+        query, key, value = (torch.zeros_like(t, dtype=wide) for t in (self.query, self.key, self.value))
+        return _Operands(
+            query, key, value, None if self.prior is None else torch.zeros_like(self.prior, dtype=wide), None
+        )
+
+    def unpadded(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Query, key, value and prior as the operator takes them."""
+        rows = slice(problem.padding, problem.padding + problem.height)
+        columns = slice(problem.padding, problem.padding + problem.width)
+        value = merge_groups(self.value[..., rows, columns], problem)
+        return self.query, self.key[..., rows, columns], value, self.prior
 
 
-def _operands(chunk: _Chunk, query: Any, key: Any, value: Any, prior: Any) -> tuple[Any, Any, Any, Any]:
-    """The parts of query, padded key, padded grouped value and prior that a chunk needs, as views."""
-    return (
-        query[chunk.images, chunk.groups, chunk.rows],
-        key[chunk.images, chunk.groups, chunk.input_rows],
-        value[chunk.images, chunk.groups, :, chunk.input_rows],
-        None if prior is None else prior[chunk.groups],
-    )
+def _weights(part: _Operands, chunk: Chunk, problem: Problem) -> Tensor:
+    """Softmax over a chunk's taps: (k, k, N, G, R, Wo)."""
+    logits = COMPOSABILITY[problem.composability].value(part.query, windows(part.key, problem, chunk.height))
+    if part.prior is not None:
+        logits += part.prior.permute(1, 2, 0)[:, :, None, :, None, None]
+    if part.valid is not None:
+        logits.masked_fill_(~part.valid[:, :, None, None], -torch.inf)
+    return logits.flatten(0, 1).softmax(0).unflatten(0, logits.shape[:2])
 
 
-def _rows(valid: Tensor | None, chunk: _Chunk) -> Tensor | None:
-    return None if valid is None else valid[:, :, chunk.rows]
+def _taps(problem: Problem) -> Iterator[tuple[int, int]]:
+    return product(range(problem.kernel_size), repeat=2)
 
 
-def _crop(padded: Tensor, problem: Problem) -> Tensor:
-    """The image without the zeros around it."""
-    rows = slice(problem.padding, problem.padding + problem.height)
-    return padded[..., rows, problem.padding : problem.padding + problem.width]
+def _add_gradients(grads: _Operands, part: _Operands, chunk: Chunk, grad_out: Tensor, problem: Problem) -> None:
+    """Add a chunk's share to every gradient; a logit's is w·(d − Σ_taps w·d) with d = Σ_c dy·x."""
+    composability = COMPOSABILITY[problem.composability]
+    share = grads.part(chunk)  # views: gradients have the dtype of accumulation already
+    grad_out = grad_out.to(part.value.dtype)
+    weights = _weights(part, chunk, problem)
+    values, grad_values = (windows(side.value, problem, chunk.height) for side in (part, share))
+    grad_weights = torch.empty_like(weights)
+    for tap in _taps(problem):
+        torch.sum(grad_out * values[tap], 2, out=grad_weights[tap])
+        grad_values[tap].addcmul_(weights[tap].unsqueeze(2), grad_out)
+    grad_weights -= (weights * grad_weights).sum((0, 1))
+    grad_logits = weights.mul_(grad_weights)
+    keys, grad_keys = (windows(side.key, problem, chunk.height) for side in (part, share))
+    share.query.add_((grad_logits * composability.query_slope(part.query, keys)).sum((0, 1)))
+    for tap in _taps(problem):
+        grad_keys[tap].addcmul_(grad_logits[tap], composability.key_slope(part.query, keys[tap]))
+    if share.prior is not None:
+        share.prior.add_(grad_logits.sum((2, 4, 5)).permute(2, 0, 1))

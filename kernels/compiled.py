@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .composability import COMPOSABILITY
 from .problem import Problem
-from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps
+from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
 
 def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: ARG001
@@ -26,14 +26,26 @@ def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: 
 
 @cache
 def _has_cpp_compiler() -> bool:
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
+    # Loading the compiler's parts takes a second, which nobody should pay who does not use it.
+    from torch._inductor.cpp_builder import get_cpp_compiler  # noqa: PLC0415
+    from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415
 
     try:
         get_cpp_compiler()
     except InvalidCxxCompiler:
         return False
     return True
+
+
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
+    """Predicted peak of memory above the inputs: padded copies, the output, and k² weights per group and pixel."""
+    itemsize = 8 if problem.dtype == "float64" else 4
+    pixels = problem.batch * (problem.height + 2 * problem.padding) * (problem.width + 2 * problem.padding)
+    padded = pixels * problem.groups * (problem.m + 1)
+    out_pixels = problem.batch * problem.out_height * problem.out_width
+    weights = out_pixels * problem.groups * problem.kernel_size**2
+    output = out_pixels * problem.channels
+    return itemsize * (output + padded + weights if not backward else output + 3 * padded + 5 * weights)
 
 
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
@@ -46,9 +58,7 @@ class _Compiled(torch.autograd.Function):
     """Saves inputs, output and log-sum-exp; each direction is one compiled function."""
 
     @staticmethod
-    def forward(
-        ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
-    ) -> Tensor:
+    def forward(ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
         out, log_sum_exp = _specialised(_forward, problem)(*_plain(query, key, value, prior))
         ctx.problem = problem
         ctx.save_for_backward(query, key, value, prior, out, log_sum_exp)
@@ -131,13 +141,7 @@ def _logits(problem: Problem, query: Tensor, keys: Tensor, prior: Tensor | None)
 
 def _windows(image: Tensor, problem: Problem) -> Tensor:
     """(…, H, W) → (k, k, …, Ho, Wo): tap (u, v) of every output pixel, a view of the padded image."""
-    image = pad_image(image, problem).contiguous()
-    *outer, row, column = image.stride()
-    k, d, s = problem.kernel_size, problem.dilation, problem.stride
-    return image.as_strided(
-        (k, k, *image.shape[:-2], problem.out_height, problem.out_width),
-        (d * row, d * column, *outer, s * row, s * column),
-    )
+    return windows(pad_image(image, problem).contiguous(), problem)
 
 
 def _spread(queries: Tensor, problem: Problem) -> Tensor:

@@ -8,7 +8,7 @@ from .registry import IMPLEMENTATIONS, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
 
 
-def local_relation(  # noqa: PLR0913
+def local_relation(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -77,9 +77,7 @@ def local_relation(  # noqa: PLR0913
     return out.contiguous(memory_format=MEMORY_FORMATS[problem.memory_format])
 
 
-def problem_of(
-    query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, **options: int | str
-) -> Problem:
+def problem_of(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, **options: int | str) -> Problem:
     """Check the operator's tensors against its options and name the problem that they pose.
 
     Raises:
@@ -89,9 +87,7 @@ def problem_of(
     tensors = {"query": query, "key": key, "value": value}
     for name, tensor in tensors.items():
         if tensor.dim() != 4:
-            raise ValueError(
-                f"{name} must have 4 dimensions (N, channels, height, width), got {tuple(tensor.shape)}"
-            )
+            raise ValueError(f"{name} must have 4 dimensions (N, channels, height, width), got {tuple(tensor.shape)}")
     dtype = str(value.dtype).removeprefix("torch.")
     if dtype not in DTYPES:
         raise TypeError(f"value must be one of {', '.join(DTYPES)}, got {dtype}")
@@ -119,14 +115,10 @@ def problem_of(
     return problem
 
 
-def _require_like(
-    name: str, tensor: Tensor, shape: tuple[int, ...], dtypes: set[torch.dtype], value: Tensor
-) -> None:
+def _require_like(name: str, tensor: Tensor, shape: tuple[int, ...], dtypes: set[torch.dtype], value: Tensor) -> None:
     """Raise unless a tensor has the shape, one of the dtypes, and the value's device."""
     if tuple(tensor.shape) != shape:
-        raise ValueError(
-            f"{name} must have shape {shape} for value {tuple(value.shape)}, got {tuple(tensor.shape)}"
-        )
+        raise ValueError(f"{name} must have shape {shape} for value {tuple(value.shape)}, got {tuple(tensor.shape)}")
     if tensor.dtype not in dtypes:
         raise TypeError(f"{name} must be {' or '.join(sorted(map(str, dtypes)))}, got {tensor.dtype}")
     if tensor.device != value.device:
@@ -148,9 +140,7 @@ def _require_options(implementation: str, options: dict[str, int]) -> None:
     for option in options:
         takers = [name for name, entry in IMPLEMENTATIONS.items() if option in entry.options]
         if implementation not in takers:
-            raise ValueError(
-                f"{option} is taken by implementation {' or '.join(takers)}, got {implementation!r}"
-            )
+            raise ValueError(f"{option} is taken by implementation {' or '.join(takers)}, got {implementation!r}")
 
 
 def _empty(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:

@@ -39,7 +39,7 @@ class LocalRelation2d(nn.Module):
         ValueError: A size or option is out of range.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         channels: int,
         kernel_size: int = 7,
@@ -64,9 +64,7 @@ class LocalRelation2d(nn.Module):
         if prior_hidden is not None:
             require_int("prior_hidden", prior_hidden, 1)
             if prior != "network":
-                raise ValueError(
-                    f'prior_hidden is taken by prior="network", got {prior_hidden} with prior={prior!r}'
-                )
+                raise ValueError(f'prior_hidden is taken by prior="network", got {prior_hidden} with prior={prior!r}')
         padding = resolve_padding(padding, kernel_size, dilation)
         self.options = {
             "kernel_size": kernel_size,

@@ -64,7 +64,7 @@ class GeometricPrior(nn.Module):
 
 
 class TablePrior(nn.Module):
-    """A learned value for each group and tap, zero at first: the paper's ablation LR(G*). Calling it returns (G, k, k)."""
+    """A learned value for each group and tap, zero at first: the paper's ablation LR(G*). Its call gives (G, k, k)."""
 
     def __init__(
         self,

@@ -115,9 +115,7 @@ def resolve_padding(padding: int | str, kernel_size: int, dilation: int) -> int:
         return padding
     require_choice("padding", padding, ("same",))
     if kernel_size % 2 == 0:
-        raise ValueError(
-            f'padding="same" needs an odd kernel_size, got {kernel_size}: give padding as an int'
-        )
+        raise ValueError(f'padding="same" needs an odd kernel_size, got {kernel_size}: give padding as an int')
     return dilation * (kernel_size - 1) // 2
 
 

@@ -48,9 +48,7 @@ class Implementation:
 IMPLEMENTATIONS = {
     "triton": Implementation("triton_fused", "one fused Triton kernel forward, two gather kernels backward"),
     "compiled": Implementation("compiled", "torch.compile of sums over views of the windows"),
-    "chunked": Implementation(
-        "chunked", "unfold in chunks under a memory budget", frozenset({"memory_budget"})
-    ),
+    "chunked": Implementation("chunked", "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
     "unfold": Implementation("unfold", "plain PyTorch, every window unfolded: the baseline"),
 }
 
@@ -63,6 +61,16 @@ def unsupported(name: str, problem: Problem, device: torch.device | str) -> str 
     """
     require_choice("implementation", name, tuple(IMPLEMENTATIONS))
     return IMPLEMENTATIONS[name].load().unsupported(problem, torch.device(device))
+
+
+def predicted_bytes(name: str, problem: Problem, device: torch.device | str, *, backward: bool) -> int:
+    """Predicted peak of memory above the inputs: output, and with `backward` the four gradients, included.
+
+    Raises:
+        ValueError: There is no implementation of that name.
+    """
+    require_choice("implementation", name, tuple(IMPLEMENTATIONS))
+    return IMPLEMENTATIONS[name].load().extra_bytes(problem, torch.device(device), backward=backward)
 
 
 def resolve(problem: Problem, device: torch.device | str) -> str:

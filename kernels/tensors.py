@@ -15,7 +15,7 @@ def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def memory_format_of(tensor: Tensor) -> str:
-    """ "channels_last" where the (N, C, H, W) tensor's channels are its innermost dimension, else "contiguous"."""
+    """Say "channels_last" where the (N, C, H, W) tensor's channels are its innermost dimension, else "contiguous"."""
     if tensor.is_contiguous():
         return "contiguous"
     # The innermost dimension decides, so a crop of a channels_last image counts as channels_last too.
@@ -42,6 +42,18 @@ def merge_groups(tensor: Tensor, problem: Problem) -> Tensor:
 def pad_image(tensor: Tensor, problem: Problem) -> Tensor:
     """(…, H, W) → (…, H + 2·pad, W + 2·pad), zeros around the image."""
     return F.pad(tensor, (problem.padding,) * 4)
+
+
+def windows(padded: Tensor, problem: Problem, rows: int | None = None) -> Tensor:
+    """(…, H + 2·pad, W + 2·pad) → (k, k, …, Ho, Wo): tap (u, v) of every output pixel, as a view.
+
+    With `rows`, the image holds the padded rows that so many rows of output pixels see.
+    """
+    *outer, row, column = padded.stride()
+    k, d, s = problem.kernel_size, problem.dilation, problem.stride
+    height = problem.out_height if rows is None else rows
+    size = (k, k, *padded.shape[:-2], height, problem.out_width)
+    return padded.as_strided(size, (d * row, d * column, *outer, s * row, s * column), padded.storage_offset())
 
 
 def valid_taps(problem: Problem, device: torch.device) -> Tensor:

@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from .dense import relate
+from .composability import COMPOSABILITY
 from .problem import Problem
 from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps
 
@@ -32,4 +33,26 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
         key, value = key.to(wide), value.to(wide)
     valid = valid_taps(problem, value.device) if problem.padding_mode == "mask" else None
     key, grouped = pad_image(key, problem), pad_image(split_groups(value, problem), problem)
-    return merge_groups(relate(query, key, grouped, prior, valid, problem), problem).to(dtype)
+    return merge_groups(_relate(query, key, grouped, prior, valid, problem), problem).to(dtype)
+
+
+def _relate(
+    query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, valid: Tensor | None, problem: Problem
+) -> Tensor:
+    """(N, G, m, Ho, Wo) in the dtype of accumulation, from padded key and padded value in groups (N, G, m, …)."""
+    wide = accumulation_dtype(query.dtype)
+    key_windows = _unfold(key, problem)  # (N, G, k², L)
+    logits = COMPOSABILITY[problem.composability].value(query.to(wide).flatten(2).unsqueeze(2), key_windows)
+    if prior is not None:
+        logits = logits + prior.to(wide).flatten(1).unsqueeze(2)
+    if valid is not None:
+        logits = logits.masked_fill(~valid.flatten(0, 1).flatten(1), -torch.inf)
+    weights = logits.softmax(2)
+    value_windows = _unfold(value.flatten(1, 2), problem).unflatten(1, value.shape[1:3])  # (N, G, m, k², L)
+    return (weights.unsqueeze(2) * value_windows).sum(3).unflatten(3, query.shape[2:])
+
+
+def _unfold(image: Tensor, problem: Problem) -> Tensor:
+    """(N, C, H, W) → (N, C, k², L), the k² neighbours of each of L output pixels."""
+    columns = F.unfold(image, problem.kernel_size, dilation=problem.dilation, stride=problem.stride)
+    return columns.unflatten(1, (image.shape[1], problem.kernel_size**2))

@@ -92,7 +92,7 @@ def local_relation_query_kernel(
             inside = row_inside & (first_column + c >= 0) & (first_column + c < width)
             key = load_scalar(key_ptr, (pixel + c) * S.groups + group, inside, 0.0)
             value = load_members(value_ptr, pixel + c, part, inside, S)
-            new_queries, new_priors = (), grad_priors
+            new_queries = ()
             for r in tl.static_range(COLUMNS):
                 grad_query = grad_queries[r]
                 if tap_of_input(c, r, S) >= 0:
@@ -108,7 +108,7 @@ def local_relation_query_kernel(
                 new_queries = new_queries + (grad_query,)
             grad_queries = new_queries
         if S.prior:
-            store_grad_prior(grad_prior_ptr, grad_priors, u, part, S)
+            store_grad_prior(grad_prior_ptr, grad_priors, u, S)
 
     for r in tl.static_range(COLUMNS):
         place = (y * out_width + x + r) * PARTS + part
@@ -127,7 +127,7 @@ def add_at(terms, index: tl.constexpr, term):
 
 
 @triton.jit
-def store_grad_prior(grad_prior_ptr, grad_priors, u, part, S: tl.constexpr):
+def store_grad_prior(grad_prior_ptr, grad_priors, u, S: tl.constexpr):
     """Write this program's sums over its pixels for one window row: entry (tile, u·k + v, part)."""
     K: tl.constexpr = S.kernel_size
     PARTS: tl.constexpr = S.groups * S.slices

@@ -31,7 +31,13 @@ def launch_forward(problem: Problem, inputs: Inputs, save_log_sum: bool) -> tupl
     grid = (problem.batch * geometry.tiles(problem.out_height, problem.out_width) * geometry.group_chunks,)
     with _device_of(inputs.value):
         local_relation_forward_kernel[grid](
-            *inputs, out, log_sum, *_sizes(problem), S=geometry, SAVE_LOG_SUM=save_log_sum, num_warps=geometry.warps
+            *inputs,
+            out,
+            log_sum,
+            *_sizes(problem),
+            S=geometry,
+            SAVE_LOG_SUM=save_log_sum,
+            num_warps=geometry.warps,
         )
     return out, log_sum
 

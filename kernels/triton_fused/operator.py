@@ -71,11 +71,13 @@ def _backward(
     inputs, grad = _inputs(query, key, value, prior), _pixels(grad_out)
     grad_query, grad_prior, mean = launch_query_side(problem, inputs, _pixels(out), grad, log_sum)
     grad_key, grad_value = launch_key_side(problem, inputs, grad, log_sum, mean)
-    if prior is None:
-        grad_prior = query.new_empty(0)
-    else:
-        grad_prior = grad_prior.t().reshape(prior.shape).to(prior.dtype)
-    return _images(grad_query.to(query.dtype)), _images(grad_key.to(key.dtype)), _images(grad_value), grad_prior
+    grad_prior = query.new_empty(0) if prior is None else grad_prior.t().reshape(prior.shape).to(prior.dtype)
+    return (
+        _images(grad_query.to(query.dtype)),
+        _images(grad_key.to(key.dtype)),
+        _images(grad_value),
+        grad_prior,
+    )
 
 
 @_backward.register_fake
@@ -104,13 +106,11 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _differentiate(ctx: Any, grad_out: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     query, key, value, prior, out, log_sum = ctx.saved_tensors
-    *grads, grad_prior = _backward(
-        query, key, value, prior, out, log_sum, grad_out, ctx.integers, ctx.strings
-    )
+    *grads, grad_prior = _backward(query, key, value, prior, out, log_sum, grad_out, ctx.integers, ctx.strings)
     return *grads, None if prior is None else grad_prior, None, None, None
 
 
-def _refuse(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+def _refuse(_: Any, *__: Tensor) -> tuple[Tensor | None, ...]:
     raise RuntimeError(
         "implementation 'triton' of local_relation can be differentiated once; "
         "for second derivatives ask for implementation='unfold'"

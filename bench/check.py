@@ -1,0 +1,54 @@
+"""Correctness before timing: an implementation's results against float64."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels import Problem
+
+from .workloads import BATCHED, Tensors, Workload, build, image_of
+
+# Relative error ‖a − b‖ / ‖b‖ above which a case is not timed. Zeros score 1, neighbours mixed up about 1.
+TOLERANCES = {"float64": 1e-10, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The output and the gradients by name, in float64."""
+
+    out: Tensor
+    grads: Tensors
+
+
+def expect(problem: Problem, scope: str, tensors: Tensors) -> Expected:
+    """What a problem gives in float64, image by image so that memory stays small, by `unfold`."""
+    outs: list[Tensor] = []
+    grads: dict[str, list[Tensor]] = {}
+    for index in range(problem.batch):
+        image, image_tensors = image_of(problem, tensors, index)
+        workload = build(image, scope, image_tensors, "unfold")
+        out = workload.forward()
+        outs.append(out.detach())
+        for name, grad in gradients(workload, out).items():
+            grads.setdefault(name, []).append(grad)
+    joined = {n: torch.cat(parts) if n in BATCHED else torch.stack(parts).sum(0) for n, parts in grads.items()}
+    return Expected(torch.cat(outs), joined)
+
+
+def gradients(workload: Workload, out: Tensor) -> Tensors:
+    """The gradients of a workload's leaves, by name."""
+    names, leaves = zip(*workload.leaves.items(), strict=True)
+    return dict(zip(names, torch.autograd.grad(out, leaves, workload.grad_out), strict=True))
+
+
+def error_of(workload: Workload, expected: Expected, *, backward: bool) -> float:
+    """The largest relative error of the output and, with `backward`, the gradients; NaN if any result holds one."""
+    with torch.set_grad_enabled(backward):
+        out = workload.forward()
+    pairs = [(out.detach(), expected.out)]
+    if backward:
+        grads = gradients(workload, out)
+        pairs += [(grads[name], reference) for name, reference in expected.grads.items()]
+    errors = [(a.double() - b).norm() / b.norm().clamp_min(torch.finfo(b.dtype).tiny) for a, b in pairs]
+    return float(torch.stack(errors).max())

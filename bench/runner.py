@@ -1,0 +1,126 @@
+"""Running cases: each leaves a row, whatever comes of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from kernels import Problem, predicted_bytes, unsupported
+
+from .cases import Case
+from .check import TOLERANCES, Expected, error_of, expect
+from .complexity import ITEMSIZE
+from .environment import device_name
+from .memory import free_bytes, peak_bytes, unmeasurable
+from .metrics import counts, rates
+from .results import Row
+from .timing import Timing, measure
+from .workloads import Tensors, build, call, draw
+
+_MIB = 2**20
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class _Refused(Exception):  # noqa: N818
+    """A case ends without a latency: its status, and the reason as the message."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass
+class _Prepared:
+    """The tensors of a problem in a scope, and what they give in float64."""
+
+    problem: Problem
+    scope: str
+    tensors: Tensors
+    expected: Expected
+
+
+@dataclass
+class Runner:
+    """Runs cases on one device, and keeps the last problem's tensors for the next case.
+
+    Args:
+        device: Where the cases run.
+        timing: How long each is measured.
+        samples_ms: The latencies of the last case.
+    """
+
+    device: torch.device
+    timing: Timing
+    samples_ms: list[float] = field(default_factory=list)
+    _prepared: _Prepared | None = None
+
+    def run(self, case: Case) -> Row:
+        """The row of a case."""
+        self.samples_ms = []
+        row: Row = {**case.parameters(), **counts(case), "device": device_name(self.device)}
+        try:
+            self._require_support(case)
+            row["predicted_mib"] = predicted_mib(case, self.device)
+            self._require_memory(row["predicted_mib"])
+            row |= self._measured(case, row)
+        except _Refused as refused:
+            row |= {"status": refused.status, "reason": str(refused)}
+        except Exception as error:  # noqa: BLE001  every case leaves a row, and the sweep goes on
+            self._prepared = None
+            row |= _failure(error)
+        return row
+
+    def _measured(self, case: Case, row: Row) -> dict[str, Any]:
+        """Check, time, and weigh a case."""
+        prepared = self._prepare(case)
+        workload = build(case.problem, case.scope, prepared.tensors, case.implementation)
+        row["error"] = error_of(workload, prepared.expected, backward=case.backward)
+        tolerance = TOLERANCES[case.problem.dtype]
+        if not row["error"] <= tolerance:
+            raise _Refused("incorrect", f"relative error {row['error']:.2e} against float64, at most {tolerance:.0e}")
+        timed = call(workload, case.mode)
+        latency = measure(timed, self.device, self.timing)
+        self.samples_ms = latency.samples_ms
+        columns = latency.columns()
+        peak = None if unmeasurable(self.device) else peak_bytes(timed, self.device) / _MIB
+        return {"status": "ok", **columns, "peak_mib": peak, **rates(case, columns["latency_ms"])}
+
+    def _prepare(self, case: Case) -> _Prepared:
+        kept = self._prepared
+        if kept is None or (kept.problem, kept.scope) != (case.problem, case.scope):
+            self._prepared = None  # frees the last problem's tensors first
+            tensors = draw(case.problem, case.scope, self.device)
+            kept = _Prepared(case.problem, case.scope, tensors, expect(case.problem, case.scope, tensors))
+            self._prepared = kept
+        return kept
+
+    def _require_support(self, case: Case) -> None:
+        reason = unsupported(case.implementation, case.problem, self.device)
+        if reason is not None:
+            raise _Refused("unsupported", reason)
+
+    def _require_memory(self, needed_mib: float) -> None:
+        """Refuse what a CPU would be killed for: there, an allocation fails only after the fact."""
+        free_mib = free_bytes(self.device) / _MIB
+        if self.device.type == "cpu" and needed_mib > free_mib:
+            raise _Refused("out_of_memory", f"predicted {needed_mib:.0f} MiB, {free_mib:.0f} MiB are free: not tried")
+
+
+def predicted_mib(case: Case, device: torch.device) -> float:
+    """The peak of memory above the inputs that the implementation predicts; a layer adds its convolutions' tensors."""
+    problem = case.problem
+    needed = predicted_bytes(case.implementation, problem, device, backward=case.backward)
+    if case.scope == "layer":
+        out_pixels = problem.batch * problem.out_height * problem.out_width
+        in_pixels = problem.batch * problem.height * problem.width
+        maps = out_pixels * (problem.groups + problem.channels) + in_pixels * problem.groups
+        needed += maps * ITEMSIZE[problem.dtype] * (2 if case.backward else 1)
+    return needed / _MIB
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    text = (str(error).strip() or repr(error)).splitlines()[-1]
+    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        sign in str(error) for sign in _OUT_OF_MEMORY
+    )
+    return {"status": "out_of_memory" if memory else "error", "reason": f"{type(error).__name__}: {text}"}

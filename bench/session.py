@@ -1,0 +1,120 @@
+"""One invocation of `python -m bench run`: from the words of the command to a run folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import torch
+import typer
+from rich.console import Console
+
+from .axes import UsageError, parse_axis
+from .cases import Case
+from .environment import command_line, describe
+from .listing import print_cases, print_listing
+from .progress import reporting
+from .results import RunFolder, RunFolderError
+from .runner import Runner
+from .sweeps import Values, expand, require_sweep
+from .timing import Timing
+
+USAGE_EXIT, INTERRUPTED_EXIT = 2, 130
+_RUNS = Path("reports/runs")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked to be measured, in the command's own words."""
+
+    sweep: str | None
+    axes: tuple[str, ...]
+    implementations: tuple[str, ...]
+    mode: str | None
+    device: str
+
+    def torch_device(self) -> torch.device:
+        """The device asked for.
+
+        Raises:
+            UsageError: There is no such device here.
+        """
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError:
+            raise UsageError(f"there is no device {self.device!r}: expected auto, cpu, cuda or cuda:N") from None
+        count = torch.cuda.device_count()
+        if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= count):
+            raise UsageError(f"device {self.device!r} is not here: there are cpu and {count} cuda devices")
+        return device
+
+    def sweep_name(self, device: torch.device) -> str:
+        """The sweep asked for, or the device's own."""
+        return self.sweep or {"cpu": "quick", "cuda": "axes"}[device.type]
+
+    def cases(self, device: torch.device) -> list[Case]:
+        """The cases asked for.
+
+        Raises:
+            UsageError: A sweep, axis, value, implementation or mode does not exist or makes no sense.
+        """
+        texts = [*self.axes, *([f"mode={self.mode}"] if self.mode else [])]
+        overrides: Values = dict(parse_axis(text) for text in texts)
+        names = [name for text in self.implementations for name in text.split(",")]
+        sweep = require_sweep(self.sweep_name(device))
+        return expand(sweep, overrides, names) if names else expand(sweep, overrides)
+
+
+def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: bool) -> int:
+    """Run or only show a request; return the exit code."""
+    console = Console()
+    try:
+        device = request.torch_device()
+        cases = request.cases(device)
+        if dry_run:
+            print_cases(cases, device, console)
+            return 0
+        # float32 means float32: cuDNN would otherwise round a layer's convolutions to TF32.
+        torch.backends.cudnn.allow_tf32 = False
+        path = out or _RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{request.sweep_name(device)}"  # noqa: DTZ005
+        folder = RunFolder.create(path, {**describe(device, command_line()), "cases": len(cases)})
+    except (UsageError, RunFolderError) as error:
+        return _refuse(error)
+    done = _measure(cases, Runner(device, Timing(seconds=seconds)), folder, console)
+    if done < len(cases):
+        typer.echo(f"interrupted: {done} of {len(cases)} cases are done, in {folder.path}", err=True)
+        return INTERRUPTED_EXIT
+    typer.echo(f"{done} cases are in {folder.csv_path}")
+    typer.echo(f"report them with: python -m reports {folder.path}")
+    return 0
+
+
+def list_session(what: str) -> int:
+    """Show what there is to measure; return the exit code."""
+    try:
+        print_listing(what, Console())
+    except UsageError as error:
+        return _refuse(error)
+    return 0
+
+
+def _refuse(error: Exception) -> int:
+    typer.echo(f"error: {error}", err=True)
+    return USAGE_EXIT
+
+
+def _measure(cases: Sequence[Case], runner: Runner, folder: RunFolder, console: Console) -> int:
+    """Run the cases in order, each on disk before the next; how many were done before an interrupt."""
+    done = 0
+    with reporting(cases, console) as report:
+        try:
+            for case in cases:
+                row = runner.run(case)
+                folder.append(row, runner.samples_ms)
+                done += 1
+                report(case, row)
+        except KeyboardInterrupt:
+            return done
+    return done

@@ -1,0 +1,146 @@
+"""The named sweeps, as data, and how they become cases."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from kernels import IMPLEMENTATIONS
+
+from .axes import AXES, UsageError, Value
+from .cases import Case, make_case
+
+Values = Mapping[str, tuple[Value, ...]]
+
+DEFAULTS: Values = {
+    "batch": (2,),
+    "channels": (64,),
+    "hw": (28,),
+    "kernel_size": (7,),
+    "m": (8,),
+    "stride": (1,),
+    "padding": ("same",),
+    "dilation": (1,),
+    "composability": ("multiplication",),
+    "padding_mode": ("mask",),
+    "channel_order": ("consecutive",),
+    "prior": (True,),
+    "dtype": ("float32",),
+    "memory_format": ("contiguous",),
+    "scope": ("operator",),
+    "mode": ("forward", "forward_backward"),
+}
+_GPU: Values = {"batch": (64,), "dtype": ("bfloat16",), "memory_format": ("channels_last",)}
+_STAGE_28: Values = {**_GPU, "channels": (200,), "hw": (28,)}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The union of blocks, each the product of its axes; an axis that a block leaves out has its value in `base`."""
+
+    summary: str
+    base: Values
+    blocks: tuple[Values, ...]
+
+
+SWEEPS: Mapping[str, Sweep] = {
+    "quick": Sweep(
+        "small, one axis at a time: about two minutes on two CPU cores",
+        {},
+        (
+            {"kernel_size": (3, 7, 11)},
+            {"m": (1, 8, 32)},
+            {"channels": (32, 64, 128)},
+            {"hw": (14, 28, 56)},
+            {"stride": (1, 2)},
+        ),
+    ),
+    "axes": Sweep(
+        "one axis at a time around LR-Net-50's 28²×200 stage",
+        {**_STAGE_28, "mode": ("forward", "backward", "forward_backward")},
+        (
+            {"kernel_size": (3, 5, 7, 9, 11, 13)},
+            {"m": (1, 2, 4, 8, 16, 32)},
+            {"channels": (64, 128, 200, 256, 512, 1024)},
+            {"hw": (7, 14, 28, 56, 112, 224)},
+            {"stride": (1, 2, 3, 4)},
+        ),
+    ),
+    "stages": Sweep(
+        "the local relation layers of LR-Net-50 at 224²",
+        {**_GPU, "mode": ("forward", "backward", "forward_backward"), "scope": ("operator", "layer")},
+        (
+            {"channels": (64,), "hw": (224,), "stride": (2,)},
+            {"channels": (100,), "hw": (56,)},
+            {"channels": (200,), "hw": (28,)},
+            {"channels": (400,), "hw": (14,)},
+            {"channels": (800,), "hw": (7,)},
+        ),
+    ),
+    "grid": Sweep(
+        "the product of k, m, channels, resolution and stride",
+        _GPU,
+        (
+            {
+                "kernel_size": (3, 5, 7, 9, 11, 13),
+                "m": (1, 2, 4, 8, 16, 32),
+                "channels": (64, 128, 256, 512),
+                "hw": (7, 14, 28, 56, 112),
+                "stride": (1, 2),
+            },
+        ),
+    ),
+}
+
+
+def require_sweep(name: str) -> Sweep:
+    """The sweep of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in SWEEPS:
+        raise UsageError(f"there is no sweep {name!r}: sweeps are {', '.join(SWEEPS)}")
+    return SWEEPS[name]
+
+
+def expand(sweep: Sweep, overrides: Values, implementations: Iterable[str] = IMPLEMENTATIONS) -> list[Case]:
+    """Every case of a sweep once, the cases of one problem together.
+
+    An override with one value fixes its axis everywhere. One with several sweeps it: in the blocks that sweep that axis
+    already or, where none does, throughout.
+
+    Raises:
+        UsageError: An implementation does not exist, or values contradict each other.
+    """
+    unknown = set(implementations) - set(IMPLEMENTATIONS)
+    if unknown:
+        raise UsageError(f"there is no implementation {min(unknown)!r}: there are {', '.join(IMPLEMENTATIONS)}")
+    cases = dict.fromkeys(
+        make_case(point, implementation)
+        for block in _overridden(sweep, overrides)
+        for point in _points(block)
+        for implementation in implementations
+    )
+    together: dict[object, list[Case]] = {}
+    for case in cases:
+        together.setdefault((case.problem, case.scope), []).append(case)
+    return [case for group in together.values() for case in group]
+
+
+def _overridden(sweep: Sweep, overrides: Values) -> Iterator[Values]:
+    swept = {name for block in sweep.blocks for name, values in block.items() if len(values) > 1}
+    in_place = {name: values for name, values in overrides.items() if len(values) > 1 and name in swept}
+    everywhere = {name: values for name, values in overrides.items() if name not in in_place}
+    for block in sweep.blocks:
+        taken = {name: values for name, values in in_place.items() if len(block.get(name, ())) > 1}
+        yield {**DEFAULTS, **sweep.base, **block, **taken, **everywhere}
+
+
+def _points(block: Values) -> Iterator[dict[str, Value]]:
+    """Each combination of a block's values, by the fields that they set; "hw" yields to height and width."""
+    names = sorted(block, key=lambda name: len(AXES[name].fields), reverse=True)
+    for values in product(*(block[name] for name in names)):
+        point: dict[str, Value] = {}
+        for name, value in zip(names, values, strict=True):
+            point.update(dict.fromkeys(AXES[name].fields, value))
+        yield point

@@ -1,0 +1,1 @@
+"""Tables, plots and one page made from run folders. Free of torch."""

@@ -1,0 +1,203 @@
+"""Drawing: small multiples of panels, each as PNG and as SVG, with matplotlib's file backends alone."""
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from reports.style import GRID, INK, PAPER, Look, Value, shorten, show
+
+_COLUMNS = 2
+_PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 4.3, 2.75
+_DPI = 110
+_CHARACTERS_PER_IN = 12
+_SETTINGS = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "font.size": 9.5,
+    "grid.color": GRID,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "reports",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+# An embedded picture follows the reader's light or dark setting.
+_THEME = (
+    "<style>svg{--ink:#1f2430;--grid:#d5d9e0;--paper:#fff}"
+    "@media(prefers-color-scheme:dark){svg{--ink:#dfe3ea;--grid:#3a404b;--paper:#16191f}}</style>"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One implementation's points in a panel; `band` has a low and a high for each y, `fit` is a curve."""
+
+    name: str
+    x: list[Value]
+    y: list[float]
+    band: list[tuple[float, float]]
+    fit: tuple[list[float], list[float]] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes. `values` are the ticks of x, or empty for a plain logarithmic axis."""
+
+    title: str
+    x_title: str
+    y_title: str
+    lines: list[Line]
+    values: list[Value]
+    log_x: bool
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: file name, words for those who cannot see it, a caption, and the SVG for the page."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    svg: str
+
+
+def draw(panels: Sequence[Panel], looks: Mapping[str, Look], path: Path) -> str:
+    """Draw the panels side by side, write path.png and path.svg, and return the SVG for a page."""
+    with _settings():
+        rows = math.ceil(len(panels) / _COLUMNS)
+        columns = min(_COLUMNS, len(panels))
+        size = (_PANEL_WIDTH_IN * max(columns, 1.35), _PANEL_HEIGHT_IN * rows + 0.35)
+        figure = Canvas(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        cells = figure.subplots(rows, columns, squeeze=False).flat
+        for panel, cell in zip(panels, cells, strict=False):
+            _draw_panel(cell, panel, looks)
+        for cell in cells:
+            cell.set_visible(False)
+        names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
+        handles = [_handle(looks[name]) for name in names]
+        labels = [shorten(name, 24) for name in names]
+        fitting = int(size[0] * _CHARACTERS_PER_IN / (max(map(len, labels)) + 8))
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(names), fitting), frameon=False)
+        figure.savefig(path.with_suffix(".png"), dpi=_DPI)
+        # What was placed for the PNG stays there in the SVG: placing takes half as long as drawing.
+        figure.set_layout_engine("none")
+        text = io.StringIO()
+        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", metadata=metadata)
+    path.with_suffix(".svg").write_text(text.getvalue(), encoding="utf-8")
+    return _themed(text.getvalue())
+
+
+def _settings() -> AbstractContextManager[None]:
+    settings: dict[Any, Any] = dict(_SETTINGS)
+    return mpl.rc_context(settings)
+
+
+def _handle(look: Look) -> Line2D:
+    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, markersize=5.5)
+
+
+def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
+    place = _places(panel)
+    axes.set_yscale("log")
+    if panel.log_x and panel.numeric:
+        axes.set_xscale("log")
+    for index, line in enumerate(panel.lines):
+        look = looks[line.name]
+        shift = 0.0 if panel.numeric else 0.12 * (index - (len(panel.lines) - 1) / 2)
+        x = [place(value) + shift for value in line.x]
+        joined = look.line if panel.numeric and not line.fit else "none"
+        axes.plot(
+            x,
+            line.y,
+            color=look.colour,
+            marker=look.marker,
+            linestyle=joined,
+            linewidth=1.6,
+            markersize=4 if line.fit else 5,
+            alpha=0.75 if line.fit else 1,
+        )
+        lows, highs = [low for low, _ in line.band], [high for _, high in line.band]
+        if line.fit:
+            axes.plot(*line.fit, color=look.colour, linestyle=look.line, linewidth=1.2)
+        elif panel.numeric and lows:
+            axes.fill_between(x, lows, highs, color=look.colour, alpha=0.22, linewidth=0)
+        elif lows:
+            axes.vlines(x, lows, highs, color=look.colour, linewidth=1.6)
+    axes.set_title(shorten(panel.title, 60), loc="left")
+    axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
+    axes.grid(visible=True, linewidth=0.6)
+    axes.set_axisbelow(True)
+    _set_ticks(axes, panel)
+
+
+def _places(panel: Panel) -> Callable[[Value], float]:
+    """Where a value is on the x axis: itself, or its rank among the values that are no numbers."""
+    if panel.numeric:
+        return lambda value: float(value) if isinstance(value, int | float) else math.nan
+    return lambda value: float(panel.values.index(value))
+
+
+def _set_ticks(axes: Axes, panel: Panel) -> None:
+    plain = FuncFormatter(lambda value, _: _short(value))
+    axes.yaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_ylim())), major_formatter=plain)
+    axes.yaxis.set_minor_locator(NullLocator())
+    if not panel.values:
+        axes.xaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_xlim())), major_formatter=plain)
+        axes.xaxis.set_minor_locator(NullLocator())
+        return
+    every = math.ceil(len(panel.values) / 9)
+    shown = panel.values[::every]
+    place = _places(panel)
+    axes.set_xticks([place(value) for value in shown], [shorten(show(value), 16) for value in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+    if not panel.numeric:
+        axes.set_xlim(-0.6, len(panel.values) - 0.4)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis: powers of ten, more between if those are few."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [factor * 10.0**exponent for exponent in exponents for factor in factors]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) >= 3:
+            return inside[:: math.ceil(len(inside) / 8)]
+    return [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
+
+
+def _short(value: float) -> str:
+    """A tick's number without trailing zeros, large ones with k, M, G or T."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
+    return f"{value:g}"
+
+
+def _themed(svg: str) -> str:
+    """The SVG element alone, its neutral colours exchanged for ones that follow the reader's setting."""
+    body = svg[svg.index("<svg") :]
+    for colour, name in ((INK, "ink"), (GRID, "grid"), (PAPER, "paper")):
+        body = re.sub(re.escape(colour), f"var(--{name})", body, flags=re.IGNORECASE)
+    return re.sub(r"(<svg[^>]*>)", rf"\1{_THEME}", body, count=1)

@@ -1,0 +1,1 @@
+"""The tests: everything is compared with an independent definition."""

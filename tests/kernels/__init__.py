@@ -1,0 +1,1 @@
+"""Tests of the operator, its implementations, the layer and the networks."""

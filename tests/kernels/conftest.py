@@ -1,0 +1,68 @@
+"""Every kernel test runs with poisoned memory, and what torch.compile wraps runs eagerly, to save time."""
+
+import os
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+
+def poisoned(allocate: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same allocation, filled with NaN where the dtype has one."""
+
+    def allocate_poisoned(*args: Any, **kwargs: Any) -> Tensor:
+        tensor = allocate(*args, **kwargs)
+        if tensor.is_floating_point():
+            with torch.no_grad():
+                tensor.fill_(torch.nan)
+        return tensor
+
+    return allocate_poisoned
+
+
+@pytest.fixture(autouse=True)
+def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fill what torch.empty and its kin return, so that an element nobody writes shows up as NaN."""
+    for name in ("empty", "empty_like", "empty_strided", "empty_permuted"):
+        monkeypatch.setattr(torch, name, poisoned(getattr(torch, name)))
+    for name in ("new_empty", "new_empty_strided"):
+        monkeypatch.setattr(Tensor, name, poisoned(getattr(Tensor, name)))
+
+
+@pytest.fixture(autouse=True)
+def eager_stance() -> Iterator[None]:
+    """Run what torch.compile wraps as plain Python; test_compiled.py overrides this."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def interpreter_like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take away two faults of Triton's interpreter that a GPU does not have.
+
+    It drops the low bits of a float32 that becomes bfloat16, where hardware rounds; and numpy warns of
+    overflow in lanes whose results are thrown away.
+    """
+    if os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None:
+        from triton.runtime import interpreter  # noqa: PLC0415
+
+        monkeypatch.setattr(interpreter, "_convert_float", rounded(interpreter._convert_float))
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
+
+
+def rounded(convert: Callable[..., npt.NDArray[Any]]) -> Callable[..., npt.NDArray[Any]]:
+    """The interpreter's conversion of floats, float32 to bfloat16 rounded by PyTorch."""
+
+    def convert_rounded(array: npt.NDArray[Any], source: Any, target: Any, mode: Any) -> npt.NDArray[Any]:
+        if (str(source), str(target)) != ("fp32", "bf16"):
+            return convert(array, source, target, mode)
+        narrow = torch.from_numpy(np.ascontiguousarray(array)).bfloat16()
+        return narrow.view(torch.uint16).numpy().reshape(array.shape)
+
+    return convert_rounded

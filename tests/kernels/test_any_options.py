@@ -1,0 +1,63 @@
+"""Every implementation against the oracle for options in any combination, sizes small."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.cases import LAYOUTS, Case, every_implementation, posed, refusal, run
+
+# The Triton interpreter takes seconds where PyTorch takes milliseconds.
+EXAMPLES = {"triton": 12}
+
+
+@st.composite
+def cases(draw: Callable[[st.SearchStrategy[int]], int]) -> Case:
+    """Any case whose image is at most five pixels larger than its window."""
+    kernel_size, dilation = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    padding = draw(st.integers(0, dilation * ((kernel_size - 1) // 2)))
+    least = max(1, dilation * (kernel_size - 1) + 1 - 2 * padding)
+    channels = draw(st.integers(1, 9))
+    rest = st.fixed_dictionaries(
+        {
+            "batch": st.integers(0, 3),
+            "height": st.integers(least, least + 5),
+            "width": st.integers(least, least + 5),
+            "m": st.integers(1, channels + 1),
+            "stride": st.integers(1, 4),
+            "composability": st.sampled_from(["multiplication", "squared_difference", "absolute_difference"]),
+            "padding_mode": st.sampled_from(["mask", "zeros"]),
+            "channel_order": st.sampled_from(["consecutive", "strided"]),
+            "prior": st.sampled_from(["value", "float32", None]),
+            "dtype": st.sampled_from(["float32", "float64", "bfloat16", "float16"]),
+            "layout": st.sampled_from(sorted(LAYOUTS)),
+            "scale": st.sampled_from([0.1, 1.0, 4.0]),
+        }
+    )
+    sizes = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "channels": channels}
+    return Case(**sizes, **draw(rest))  # type: ignore[arg-type]
+
+
+@every_implementation
+def test_output_and_gradients(implementation: str) -> None:
+    @settings(max_examples=EXAMPLES.get(implementation, 150), derandomize=True, deadline=None)
+    @given(cases())
+    def holds(case: Case) -> None:
+        inputs, expected = posed(case)
+        assume(refusal(implementation, inputs, case) is None)
+        assert expected.violations(run(implementation, inputs, case)) == {}
+
+    holds()
+
+
+@pytest.mark.parametrize("implementation", ["unfold", "chunked", "compiled"])
+def test_every_option_is_taken(implementation: str) -> None:
+    """The PyTorch implementations refuse nothing, so that the test above leaves nothing out."""
+
+    @settings(max_examples=100, derandomize=True, deadline=None)
+    @given(cases())
+    def holds(case: Case) -> None:
+        assert refusal(implementation, posed(case)[0], case) is None
+
+    holds()

@@ -1,0 +1,75 @@
+"""`compiled` and the layer under torch.compile, truly compiled: seconds a case, so a few that cover much."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from kernels import LocalRelation2d
+from tests.cases import DEVICE, Case, draw, run, take
+
+pytestmark = [
+    pytest.mark.slow,
+    # The code generator of torch 2.13 imports what torch itself deprecates.
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+]
+
+CASES = {
+    "float32": Case(batch=1, channels=5, m=2),
+    "bfloat16, channels last, stride 2, zeros": Case(
+        dtype="bfloat16",
+        layout="channels_last",
+        stride=2,
+        padding_mode="zeros",
+        composability="squared_difference",
+    ),
+    "kernel 4, dilation 2, strided, no prior": Case(
+        batch=1,
+        height=9,
+        kernel_size=4,
+        padding=2,
+        dilation=2,
+        channel_order="strided",
+        composability="absolute_difference",
+        prior=None,
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def poisoned_memory() -> None:
+    """None here: the compiler would trace the poisoning."""
+
+
+@pytest.fixture(autouse=True)
+def eager_stance() -> Iterator[None]:
+    """Compile what is wrapped for it."""
+    with torch.compiler.set_stance("default"):
+        yield
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_output_and_gradients(case: Case) -> None:
+    inputs, expected = take("compiled", case)
+    first = run("compiled", inputs, case)
+    assert expected.violations(first) == {}
+    again = run("compiled", draw(case), case)
+    assert {name for name in first if not torch.equal(first[name], again[name])} == set()
+
+
+@pytest.mark.parametrize("implementation", ["unfold", "chunked"])
+def test_layer_under_torch_compile(implementation: str) -> None:
+    """Traced in one graph up to the code generator, forward and backward."""
+    torch.manual_seed(0)
+    layer = LocalRelation2d(6, 3, m=2, stride=2, implementation=implementation).to(DEVICE)
+    x = torch.randn(2, 6, 7, 5, device=DEVICE)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    gradients, outputs = [], []
+    for call in (layer, compiled):
+        layer.zero_grad()
+        output = call(x)
+        output.square().sum().backward()
+        outputs.append(output.detach())
+        gradients.append([parameter.grad for parameter in layer.parameters()])
+    torch.testing.assert_close(outputs[0], outputs[1])
+    torch.testing.assert_close(gradients[0], gradients[1])

@@ -1,0 +1,265 @@
+"""The command and what it leaves: the folder, the tables, the figures and the page."""
+
+import csv
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from base64 import b64decode
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from bench.results import STATUSES
+from reports.__main__ import main
+from reports.output import OutputError, write_report
+from reports.rows import Row, load_run
+from tests.reports.conftest import MakeRun, case, failed, sweep
+
+HOSTILE = '<script>alert("1")</script>$x_{$|&'
+
+
+class Outline(HTMLParser):
+    """Collects the elements of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def report(run: Path, *arguments: str) -> tuple[int, str, str]:
+    app = Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, [str(run), *arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def page_of(run: Path) -> str:
+    code, _, errors = report(run)
+    assert (code, errors) == (0, "")
+    return (run / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def outline_of(page: str) -> Outline:
+    outline = Outline()
+    outline.feed(page)
+    return outline
+
+
+def svgs_of(page: str) -> list[ET.Element]:
+    sources = [str(image["src"]) for image in outline_of(page).of("img")]
+    return [ET.fromstring(b64decode(source.partition("base64,")[2])) for source in sources]  # noqa: S314
+
+
+def test_report_holds_tables_plots_and_page(make_run: MakeRun) -> None:
+    rows = sweep({"unfold": 1.0, "triton": 9.0}) + sweep({"unfold": 0.4}, mode="backward")
+    run = make_run(rows)
+    code, printed, _ = report(run)
+    out = run / "report"
+    assert code == 0
+    assert [line.split() for line in printed.splitlines()] == [
+        ["csv", str(out / "tables" / "results.csv")],
+        ["plots", str(out / "plots")],
+        ["page", str(out / "index.html")],
+    ]
+    with (out / "tables" / "results.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 30
+    stems = {"axis_operator_kernel-size", "axis_operator_m", "axis_operator_resolution", "cost_operator"}
+    stems |= {"memory_operator_forward", "memory_operator_backward"}
+    assert {path.name for path in (out / "plots").iterdir()} == {f"{s}.{e}" for s in stems for e in ("png", "svg")}
+    assert "| 9 |" in (out / "tables" / "speedup.md").read_text(encoding="utf-8")
+    assert sorted(path.name for path in run.iterdir() if path.name.startswith(".")) == []
+
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "triton is the fastest at 9× unfold" in page
+    assert page.index('id="verdict"') < page.index('id="axes"') < page.index('id="cost"') < page.index('id="memory"')
+    assert page.index('id="memory"') < page.index('id="rows"') < page.index('id="trust"')
+    assert "versions.torch" in page
+    assert "python -m bench run axes</td>" in page
+
+
+def test_page_is_self_contained_and_accessible(make_run: MakeRun) -> None:
+    page = page_of(make_run(sweep({"unfold": 1.0, "chunked": 2.0})))
+    outline = outline_of(page)
+    assert not re.search(r"(https?:)?//\w", re.sub(r"base64,[A-Za-z0-9+/=]+", "", page))
+    assert not outline.of("script") + outline.of("link") + outline.of("iframe")
+    (policy,) = [meta["content"] for meta in outline.of("meta") if meta.get("http-equiv")]
+    assert str(policy).startswith("default-src 'none';")
+    assert all(str(image["src"]).startswith("data:image/svg+xml;base64,") for image in outline.of("img"))
+    assert all(len(str(image["alt"])) > 60 for image in outline.of("img"))
+    levels = [int(tag[1]) for tag, _ in outline.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for svg in svgs_of(page):
+        text = ET.tostring(svg, encoding="unicode")
+        assert "prefers-color-scheme" in text
+        assert "var(--ink)" in text
+        assert not {value for node in svg.iter() for value in node.attrib.values() if "//" in value}
+
+
+def test_hostile_text_is_shown_and_not_run(make_run: MakeRun) -> None:
+    rows = [case(1.0), case(1.0, implementation=HOSTILE), case(2.0, m=1, implementation=HOSTILE)]
+    rows += [failed("error", HOSTILE, m=3), case(1.0, m=3, implementation="chunked", dtype=HOSTILE)]
+    run = make_run(rows, environment={"host": HOSTILE, HOSTILE: [HOSTILE, {"a": HOSTILE}]})
+    page = page_of(run)
+    assert not outline_of(page).of("script")
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;$x_{$|&amp;" in page
+    assert not [node for svg in svgs_of(page) for node in svg.iter() if node.tag.endswith("script")]
+    markdown = "".join(path.read_text(encoding="utf-8") for path in (run / "report" / "tables").glob("*.md"))
+    assert "<script" not in markdown
+    assert "$x_{$\\|&amp;" in markdown
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [case(1.0)],
+        [failed("unsupported", "no")],
+        [failed(status, "why", m=m) for m, status in enumerate(STATUSES, 1)],
+        [case(1.0, m=m, peak_mib=None, latency_p20_ms=None, paper_cost=None, images_per_s=None) for m in (1, 2)],
+        [case(0.0, m=m) for m in (1, 2)],
+        [case(1.0, batch=n) for n in (0, 1)],
+        [case(1.0, dtype="float16"), case(2.0, dtype="bfloat16"), case(2.0, dtype="bfloat16", prior=False)],
+        [case(1.0), case(2.0, m=1), case(1.0, device="cuda"), case(2.0, m=1, device="cuda")],
+        [case(1.0), case(2.0, m=1, mode="sideways", scope="elsewhere", status="odd")],
+    ],
+    ids=[
+        "none",
+        "one",
+        "unsupported",
+        "failures",
+        "sparse",
+        "zero",
+        "batch-0",
+        "words",
+        "devices",
+        "strange",
+    ],
+)
+def test_whatever_a_run_holds_there_is_a_page(make_run: MakeRun, rows: list[Row]) -> None:
+    page = page_of(make_run(rows))
+    outline = outline_of(page)
+    assert len(outline.of("section")) == 6
+    assert page.count('<p class="missing">') + len(outline.of("img")) + len(outline.of("table")) >= 6
+    if not any(row["status"] == "ok" for row in rows):
+        assert "python -m bench run" in page
+        assert not outline.of("img")
+
+
+def test_page_of_a_table_with_few_columns(make_run: MakeRun) -> None:
+    run = make_run([])
+    (run / "results.csv").write_text("implementation,status,m,latency_ms\na,ok,1,2\na,ok,2,3\n", encoding="utf-8")
+    page = page_of(run)
+    assert "results.csv lacks" in page
+    assert len(outline_of(page).of("img")) == 1
+
+
+def test_grid_says_what_the_slices_leave_out(make_run: MakeRun) -> None:
+    page = page_of(make_run([case(1.0, kernel_size=k, m=m) for k in (3, 5, 7) for m in (1, 2, 4)]))
+    assert "4 of 9 cases lie off all such slices" in page
+
+
+def test_points_that_failed_are_named(make_run: MakeRun) -> None:
+    rows = [case(1.0), case(2.0, m=1), failed("out_of_memory", "large", m=2)]
+    rows += [failed("unsupported", "no", m=m, implementation="triton") for m in (1, 2, 8)]
+    page = page_of(make_run(rows))
+    assert "Missing: unfold at 2 (out_of_memory); triton (unsupported throughout)." in page
+
+
+def test_operator_rows_carry_the_remark_on_the_formula(make_run: MakeRun) -> None:
+    rows = [case(1.0 * c, channels=c) for c in (16, 32, 64)]
+    assert "1×1 convolutions" in page_of(make_run(rows, "operator"))
+    layer = [{**row, "scope": "layer"} for row in rows]
+    assert "1×1 convolutions" not in page_of(make_run([*rows, *layer], "layer"))
+
+
+def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:
+    run = make_run([failed("error", "no")])
+    page_of(run)
+    (run / "report" / "plots" / "old.png").touch()
+    page_of(run)
+    assert not (run / "report" / "plots" / "old.png").exists()
+
+
+def test_folder_of_others_is_left_alone(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run([case(1.0)])
+    code, _, errors = report(run, "--out", str(run))
+    assert (code, len(errors.splitlines())) == (2, 1)
+    assert "no part of a report" in errors
+    (tmp_path / "file").touch()
+    assert report(run, "--out", str(tmp_path / "file"))[0] == 2
+    assert (run / "results.csv").exists()
+
+
+def test_failure_leaves_the_old_report(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run([case(1.0)])
+    page_of(run)
+
+    def fail(_: object) -> str:
+        raise OutputError("no page")
+
+    monkeypatch.setattr("reports.output.render", fail)
+    with pytest.raises(OutputError):
+        write_report([load_run(run, "run")], run / "report")
+    assert (run / "report" / "index.html").exists()
+    assert {path.name for path in run.iterdir() if path.is_dir()} == {"report"}
+
+
+def test_several_runs_need_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
+    first = make_run([case(1.0)], "first")
+    second = make_run([case(1.0)], "second", {"versions": {"torch": "2.14.0"}})
+    code, _, errors = report(first, str(second))
+    assert (code, errors.splitlines()) == (2, [errors.strip()])
+    assert "--out" in errors
+    assert report(first, str(second), "--out", str(tmp_path / "out"))[0] == 0
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "The runs differ in versions.torch." in page
+    assert "cpu, run second" in page
+    with (tmp_path / "out" / "tables" / "all_columns.csv").open(newline="", encoding="utf-8") as file:
+        assert [(row["device"], row["run"]) for row in csv.DictReader(file)] == [
+            ("cpu, run first", "first"),
+            ("cpu, run second", "second"),
+        ]
+
+
+def test_misspelt_folder_is_one_line(tmp_path: Path) -> None:
+    code, _, errors = report(tmp_path / "rnu")
+    assert (code, len(errors.splitlines())) == (2, 1)
+    assert "is not a folder" in errors
+
+
+def test_torch_and_kernels_are_not_imported(make_run: MakeRun) -> None:
+    run = make_run([case(1.0), case(2.0, m=1)])
+    code = (
+        "import sys; from pathlib import Path; from reports.__main__ import main; "
+        f"main([Path({str(run)!r})]); "
+        "sys.exit(bool({'torch', 'triton', 'kernels'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_help_is_quick_to_import() -> None:
+    code = "import sys, reports.__main__; sys.exit(bool({'matplotlib', 'scipy', 'jinja2'} & sys.modules.keys()))"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_long_tables_are_cut_on_the_page_alone(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.html.ROW_LIMIT", 2)
+    run = make_run([failed("error", "no", m=m) for m in range(1, 6)])
+    assert "The first 2 of 5 rows; all are in tables/all_columns.csv." in page_of(run)
+    table = (run / "report" / "tables" / "all_columns.csv").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 6

@@ -1,0 +1,46 @@
+"""One rule for how far an implementation may be from the float64 oracle, for the output and each gradient.
+
+    max|actual − oracle| ≤ 2·max|plain − oracle| + 4·ε·(1 + L)·max(Σ|terms|)
+
+`plain` is eager PyTorch in the same dtype that keeps logits, softmax and sums in float32 (float64 for
+float64) and rounds each result once (tests/plain.py). ε is the rounding unit of that accumulation dtype, L
+the largest |logit| (a logit's relative error ε is a weight's relative error ε·L), Σ|terms| the sum of the
+absolute values of the terms that a result is summed from: a gradient may cancel to nothing, its rounding
+errors do not. The floor is there for results that plain PyTorch happens to give exactly. There is no term for
+the rounding to a narrow dtype: to round once to the nearest number adds at most plain's own error, as
+|round(a) − x| ≤ |round(b) − x| + 2·|a − x| for all a, b and x.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from tests.oracle import Array, Reference
+from tests.plain import accumulation_dtype
+
+
+def bound(name: str, dtype: torch.dtype, reference: Reference, plain: Array) -> float:
+    """The largest error that a result may have."""
+    unit = torch.finfo(accumulation_dtype(dtype)).eps
+    floor = 4 * unit * (1 + reference.largest_logit) * largest(reference.magnitudes[name])
+    return 2 * largest(plain - reference.values[name]) + floor
+
+
+def violations(
+    actual: Mapping[str, Array], plain: Mapping[str, Array], reference: Reference, dtype: torch.dtype
+) -> dict[str, str]:
+    """For each result that breaks the rule: its error and its bound. A NaN breaks it."""
+    found = {}
+    for name, expected in reference.values.items():
+        allowed = bound(name, dtype, reference, plain[name])
+        error = largest(actual[name] - expected) if actual[name].shape == expected.shape else np.inf
+        if not error <= allowed:
+            scale = largest(expected)
+            found[name] = f"error {error:.3g} above {allowed:.3g} (largest value {scale:.3g})"
+    return found
+
+
+def largest(array: Array) -> float:
+    """The largest absolute value, 0 of an empty array."""
+    return float(np.max(np.abs(array), initial=0.0))
