@@ -32,7 +32,7 @@ def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         call()
         torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
+        return int(torch.cuda.max_memory_allocated(device) - before)
     # What the C library has freed but kept would hide the growth.
     ctypes.CDLL(None).malloc_trim(0)
     before = psutil.Process().memory_info().rss

@@ -86,7 +86,7 @@ def _layer(problem: Problem, leaves: Tensors, options: dict[str, Any]) -> Callab
     weights = {name: torch.nn.Parameter(t) for name, t in leaves.items() if name != "input"}
     layer.load_state_dict(weights, assign=True)
     leaves.update(layer.named_parameters())
-    return lambda: layer(source)  # type: ignore[no-any-return]
+    return lambda: layer(source)
 
 
 def image_of(problem: Problem, tensors: Tensors, index: int) -> tuple[Problem, Tensors]:

@@ -50,7 +50,7 @@ def run(
         ValueError: The budget does not hold one row of output pixels of one group.
     """
     budget = default_budget(problem, value.device) if memory_budget is None else memory_budget
-    out: Tensor = _Chunked.apply(plan(problem, budget), query, key, value, prior)
+    out: Tensor = _Chunked.apply(plan(problem, budget), query, key, value, prior)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -84,9 +84,8 @@ class _Chunked(torch.autograd.Function):
         grad_out = split_groups(grad_out, problem)
         for chunk in ctx.plan.chunks():
             _add_gradients(grads, operands.part(chunk), chunk, grad_out[chunk.outputs], problem)
-        return None, *(
-            None if i is None else g.to(i.dtype) for g, i in zip(grads.unpadded(problem), inputs, strict=True)
-        )
+        pairs = zip(grads.unpadded(problem), inputs, strict=True)
+        return None, *(None if grad is None else grad.to(given.dtype) for grad, given in pairs)
 
 
 @dataclass(frozen=True)
@@ -142,11 +141,11 @@ def _weights(part: _Operands, chunk: Chunk, problem: Problem) -> Tensor:
         logits += part.prior.permute(1, 2, 0)[:, :, None, :, None, None]
     if part.valid is not None:
         logits.masked_fill_(~part.valid[:, :, None, None], -torch.inf)
-    return logits.flatten(0, 1).softmax(0).unflatten(0, logits.shape[:2])
+    return torch.unflatten(logits.flatten(0, 1).softmax(0), 0, logits.shape[:2])
 
 
 def _taps(problem: Problem) -> Iterator[tuple[int, int]]:
-    return product(range(problem.kernel_size), repeat=2)
+    return product(range(problem.kernel_size), range(problem.kernel_size))
 
 
 def _add_gradients(grads: _Operands, part: _Operands, chunk: Chunk, grad_out: Tensor, problem: Problem) -> None:

@@ -50,7 +50,7 @@ def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> in
 
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
-    out: Tensor = _Compiled.apply(problem, query, key, value, prior)
+    out: Tensor = _Compiled.apply(problem, query, key, value, prior)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -67,7 +67,8 @@ class _Compiled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_specialised(_backward, ctx.problem)(*_plain(*ctx.saved_tensors, grad_out))
+        grads: tuple[Tensor | None, ...] = _specialised(_backward, ctx.problem)(*_plain(*ctx.saved_tensors, grad_out))
+        return None, *grads
 
 
 def _plain(*tensors: Tensor | None) -> list[Tensor | None]:

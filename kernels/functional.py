@@ -102,7 +102,7 @@ def problem_of(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, 
         memory_format=memory_format_of(value),
         **options,  # type: ignore[arg-type]
     )
-    expected = {
+    expected: dict[str, tuple[int, ...]] = {
         "query": (batch, problem.groups, problem.out_height, problem.out_width),
         "key": (batch, problem.groups, height, width),
     }

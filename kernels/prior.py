@@ -55,9 +55,9 @@ class GeometricPrior(nn.Module):
         with torch.autocast(self.position.device.type, enabled=False):
             return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
 
-    def _apply(self, *args: Any, **kwargs: Any) -> "GeometricPrior":
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
         self._kept = None
-        return super()._apply(*args, **kwargs)
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}

@@ -28,8 +28,8 @@ def split_groups(tensor: Tensor, problem: Problem) -> Tensor:
     if missing:
         tensor = torch.cat([tensor, tensor.new_zeros(tensor.shape[0], missing, *tensor.shape[2:])], 1)
     if problem.channel_order == "consecutive":
-        return tensor.unflatten(1, (problem.groups, problem.m))
-    return tensor.unflatten(1, (problem.m, problem.groups)).transpose(1, 2)
+        return torch.unflatten(tensor, 1, (problem.groups, problem.m))
+    return torch.unflatten(tensor, 1, (problem.m, problem.groups)).transpose(1, 2)
 
 
 def merge_groups(tensor: Tensor, problem: Problem) -> Tensor:

@@ -49,10 +49,10 @@ def _relate(
         logits = logits.masked_fill(~valid.flatten(0, 1).flatten(1), -torch.inf)
     weights = logits.softmax(2)
     value_windows = _unfold(value.flatten(1, 2), problem).unflatten(1, value.shape[1:3])  # (N, G, m, k², L)
-    return (weights.unsqueeze(2) * value_windows).sum(3).unflatten(3, query.shape[2:])
+    return torch.unflatten((weights.unsqueeze(2) * value_windows).sum(3), 3, query.shape[2:])
 
 
 def _unfold(image: Tensor, problem: Problem) -> Tensor:
     """(N, C, H, W) → (N, C, k², L), the k² neighbours of each of L output pixels."""
     columns = F.unfold(image, problem.kernel_size, dilation=problem.dilation, stride=problem.stride)
-    return columns.unflatten(1, (image.shape[1], problem.kernel_size**2))
+    return torch.unflatten(columns, 1, (image.shape[1], problem.kernel_size**2))

@@ -130,7 +130,7 @@ def _problem(value: Tensor, prior: Tensor | None, integers: Sequence[int], strin
         width=width,
         prior=prior is not None,
         dtype=str(value.dtype).removeprefix("torch."),
-        **dict(zip(_INTEGERS, integers, strict=True)),
+        **dict(zip(_INTEGERS, integers, strict=True)),  # type: ignore[arg-type]
         **dict(zip(_STRINGS, strings.split(","), strict=True)),  # type: ignore[arg-type]
     )
 

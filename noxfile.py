@@ -1,0 +1,81 @@
+"""The project's tasks; `nox -l` explains them, and what stands after `--` goes to the command behind a task."""
+
+from datetime import datetime
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project's dependencies and those of the groups, at the tested versions."""
+    packages = [*PYPROJECT["project"]["dependencies"], *nox.project.dependency_groups(PYPROJECT, *groups)]
+    session.install("--constraint", "constraints.txt", *packages)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Prove every implementation correct: the whole test suite, no GPU needed."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "--numprocesses=2", *session.posargs)
+
+
+@nox.session(default=False)
+def tests_gpu(session: nox.Session) -> None:
+    """Run the test suite's part that needs a CUDA GPU."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "-m", "gpu", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format (ruff)."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types (mypy, strict)."""
+    install(session, "lint")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure a sweep and report it: `nox -s bench -- axes -a k=3,5,7`; the device's own sweep if left out."""
+    install(session, "bench")
+    arguments = list(session.posargs)
+    if "--dry-run" in arguments or "--help" in arguments:
+        session.run("python", "-m", "bench", "run", *arguments)
+        return
+    out = option(arguments, "--out")
+    if out is None:
+        out = str(Path("reports", "runs", f"{datetime.now():%Y%m%d-%H%M%S}"))  # noqa: DTZ005
+        arguments += ["--out", out]
+    session.run("python", "-m", "bench", "run", *arguments)
+    session.run("python", "-m", "reports", out)
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Make the report of a run again: `nox -s report -- reports/runs/NAME`."""
+    install(session, "bench")
+    session.run("python", "-m", "reports", *session.posargs)
+
+
+def option(arguments: list[str], name: str) -> str | None:
+    """The value that the arguments give an option, as `--name value` or `--name=value`."""
+    for index, argument in enumerate(arguments):
+        if argument == name and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
+    return None
