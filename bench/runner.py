@@ -119,7 +119,7 @@ def predicted_mib(case: Case, device: torch.device) -> float:
 
 
 def _failure(error: Exception) -> dict[str, str]:
-    text = (str(error).strip() or repr(error)).splitlines()[-1]
+    text = (str(error).strip() or repr(error)).splitlines()[0]
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
         sign in str(error) for sign in _OUT_OF_MEMORY
     )

@@ -59,6 +59,7 @@ class _Compiled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
+        out: Tensor
         out, log_sum_exp = _specialised(_forward, problem)(*_plain(query, key, value, prior))
         ctx.problem = problem
         ctx.save_for_backward(query, key, value, prior, out, log_sum_exp)

@@ -53,7 +53,7 @@ def windows(padded: Tensor, problem: Problem, rows: int | None = None) -> Tensor
     k, d, s = problem.kernel_size, problem.dilation, problem.stride
     height = problem.out_height if rows is None else rows
     size = (k, k, *padded.shape[:-2], height, problem.out_width)
-    return padded.as_strided(size, (d * row, d * column, *outer, s * row, s * column), padded.storage_offset())
+    return padded.as_strided(size, (d * row, d * column, *outer, s * row, s * column))
 
 
 def valid_taps(problem: Problem, device: torch.device) -> Tensor:
