@@ -1,0 +1,47 @@
+"""Small problems and cases of the suite, and its command run in an empty folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from bench.__main__ import app
+from bench.cases import Case
+from kernels import Problem
+
+CPU = torch.device("cpu")
+every_device = pytest.mark.parametrize(
+    "device", [CPU, pytest.param(torch.device("cuda"), marks=pytest.mark.gpu)], ids=["cpu", "cuda"]
+)
+
+# Arguments of the command → exit code, what it said on stdout, and on stderr.
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+def problem(**changes: Any) -> Problem:
+    """A small problem with "same" padding, m not dividing C, and whatever is to be different."""
+    sizes = {"batch": 2, "channels": 6, "height": 5, "width": 4, "kernel_size": 3, "m": 4, "padding": 1}
+    return Problem(**{**sizes, **changes})
+
+
+def case(implementation: str = "chunked", mode: str = "forward", scope: str = "operator", **changes: Any) -> Case:
+    """A case of the small problem."""
+    return Case(problem(**changes), scope, mode, implementation)
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """`python -m bench` in an empty folder, on a terminal of 300 columns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
