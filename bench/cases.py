@@ -46,6 +46,8 @@ def make_case(values: Mapping[str, Value], implementation: str) -> Case:
         UsageError: No window fits, or the values contradict each other.
     """
     fields: dict[str, Any] = dict(values)
+    if fields["batch"] == 0:
+        raise UsageError("batch must be at least 1 to be measured, got 0")
     scope, mode = fields.pop("scope"), fields.pop("mode")
     try:
         fields["padding"] = resolve_padding(fields["padding"], fields["kernel_size"], fields["dilation"])

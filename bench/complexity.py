@@ -57,13 +57,13 @@ def min_bytes(problem: "Problem", scope: str, mode: str) -> int:
     """
     itemsize = ITEMSIZE[problem.dtype]
     value, out = _in_pixels(problem) * problem.channels, _out_pixels(problem) * problem.channels
+    prior = problem.groups * problem.kernel_size**2 * problem.prior
     if scope == "layer":
-        weights = problem.channels * (2 * problem.groups + problem.channels)
+        weights = problem.channels * (2 * problem.groups + problem.channels) + prior
         forward, backward = value + out + weights, 2 * value + out + 2 * weights
         log_sums = 0
     else:
         key, query = _in_pixels(problem) * problem.groups, _out_pixels(problem) * problem.groups
-        prior = problem.groups * problem.kernel_size**2 * problem.prior
         forward = query + key + value + prior + out
         backward = 2 * (query + key + value + prior + out)
         log_sums = 4 * query

@@ -5,6 +5,7 @@ as a table), `samples.jsonl` (the raw latencies) and `environment.json`.
 """
 
 import csv
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -95,11 +96,14 @@ class RunFolder:
             RunFolderError: The folder holds a run already, or the path is a file.
         """
         folder = cls(path)
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"the output must be a folder, {path} is a file")
-        if folder.rows_path.exists() or folder.environment_path.exists():
-            raise RunFolderError(f"{path} holds a run already: give another folder with --out")
-        path.mkdir(parents=True, exist_ok=True)
+        files = (folder.rows_path, folder.csv_path, folder.samples_path, folder.environment_path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            taken = [file.name for file in files if file.exists()]
+        except OSError as error:
+            raise RunFolderError(f"{path} cannot be a run's folder: {error.strerror}") from None
+        if taken:
+            raise RunFolderError(f"{path} holds a run already ({taken[0]}): give another folder with --out")
         text = json.dumps({"schema_version": SCHEMA_VERSION, **environment}, indent=2)
         folder.environment_path.write_text(text + "\n", encoding="utf-8")
         with folder.csv_path.open("x", newline="", encoding="utf-8") as file:
@@ -115,8 +119,9 @@ class RunFolder:
         case = {name: row[name] for name in PARAMETERS}
         _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms)}) + "\n")
         _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
-        with self.csv_path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
+        line = io.StringIO()
+        csv.writer(line).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
+        _append(self.csv_path, line.getvalue())
 
     def environment(self) -> dict[str, Any]:
         """What environment.json holds.
@@ -139,7 +144,7 @@ class RunFolder:
 
 
 def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -61,7 +61,12 @@ class Request:
             UsageError: A sweep, axis, value, implementation or mode does not exist or makes no sense.
         """
         texts = [*self.axes, *([f"mode={self.mode}"] if self.mode else [])]
-        overrides: Values = dict(parse_axis(text) for text in texts)
+        parsed = [parse_axis(text) for text in texts]
+        overrides: Values = dict(parsed)
+        if len(overrides) < len(parsed):
+            names = [name for name, _ in parsed]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UsageError(f"axis {twice} is given more than once: give its values together, {twice}=VALUE,VALUE")
         names = [name for text in self.implementations for name in text.split(",")]
         sweep = require_sweep(self.sweep_name(device))
         return expand(sweep, overrides, names) if names else expand(sweep, overrides)

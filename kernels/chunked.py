@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .chunking import FAST_CHUNK_BYTES, Chunk, Plan, chunk_bytes, default_budget, plan
 from .composability import COMPOSABILITY
+from .derivatives import differentiable_once
 from .problem import Problem
 from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
@@ -75,7 +75,7 @@ class _Chunked(torch.autograd.Function):
         return merge_groups(out, problem)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once("chunked")
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.plan.problem
         inputs = ctx.saved_tensors

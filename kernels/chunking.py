@@ -85,11 +85,15 @@ def chunk_bytes(problem: Problem, rows: int) -> int:
 
 def default_budget(problem: Problem, device: torch.device) -> int:
     """What is fast on the device, at most a quarter of the memory that is free there."""
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(max(FAST_CHUNK_BYTES[device.type], chunk_bytes(problem, 1)), int(_SHARE_OF_FREE * free))
+    fast = max(FAST_CHUNK_BYTES[device.type], chunk_bytes(problem, 1))
+    return min(fast, int(_SHARE_OF_FREE * _free_bytes(device.type, device.index)))
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _free_bytes(kind: str, index: int | None) -> int:
+    if kind == "cuda":
+        return int(torch.cuda.mem_get_info(index)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _blocks(size: int, step: int) -> list[slice]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .composability import COMPOSABILITY
+from .derivatives import differentiable_once
 from .problem import Problem
 from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
@@ -55,18 +55,18 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
 
 
 class _Compiled(torch.autograd.Function):
-    """Saves inputs, output and log-sum-exp; each direction is one compiled function."""
+    """Saves inputs and log-sum-exp; each direction is one compiled function."""
 
     @staticmethod
     def forward(ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
         out: Tensor
         out, log_sum_exp = _specialised(_forward, problem)(*_plain(query, key, value, prior))
         ctx.problem = problem
-        ctx.save_for_backward(query, key, value, prior, out, log_sum_exp)
+        ctx.save_for_backward(query, key, value, prior, log_sum_exp)
         return out
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once("compiled")
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         grads: tuple[Tensor | None, ...] = _specialised(_backward, ctx.problem)(*_plain(*ctx.saved_tensors, grad_out))
         return None, *grads
@@ -105,19 +105,18 @@ def _backward(
     key: Tensor,
     value: Tensor,
     prior: Tensor | None,
-    out: Tensor,
     log_sum_exp: Tensor,
     grad_out: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Gradients of query, key, value and prior; with D = Σ_c dy·y, the logits' gradient is w·(Σ_c dy·x − D)."""
+    """Gradients of query, key, value and prior; a logit's is w·(d − Σ_taps w·d) with d = Σ_c dy·x."""
     wide = accumulation_dtype(value.dtype)
     composability = COMPOSABILITY[problem.composability]
     wide_query, keys = query.to(wide), _windows(key.to(wide), problem)
     weights = (_logits(problem, wide_query, keys, prior) - log_sum_exp).exp()
     grad = split_groups(grad_out.to(wide), problem)
     values = _windows(split_groups(value.to(wide), problem), problem)
-    mean = (grad * split_groups(out.to(wide), problem)).sum(2)
-    grad_logits = weights * ((values * grad).sum(4) - mean)
+    grad_weights = (values * grad).sum(4)
+    grad_logits = weights * (grad_weights - (weights * grad_weights).sum((0, 1)))
     grad_query = (grad_logits * composability.query_slope(wide_query, keys)).sum((0, 1))
     grad_keys = grad_logits * composability.key_slope(wide_query, keys)
     grad_key = _at_keys(grad_keys, problem).sum((0, 1))
@@ -171,9 +170,11 @@ def _at_keys(windows: Tensor, problem: Problem) -> Tensor:
     spread = _spread(windows, problem)
     u, v, *outer, row, column = spread.stride()
     k, d, edge = problem.kernel_size, problem.dilation, problem.span - 1
+    # With k = 1 the strides of u and v mean nothing, and may be anything.
+    steps = (u - d * row, v - d * column) if k > 1 else (0, 0)
     return spread.as_strided(
         (k, k, *spread.shape[2:-2], problem.height, problem.width),
-        (u - d * row, v - d * column, *outer, row, column),
+        (*steps, *outer, row, column),
         edge * (row + column),
     )
 

@@ -73,7 +73,7 @@ def local_relation(
     _require_options(implementation, options)
     if problem.batch == 0:
         return _empty(problem, query, key, value, prior)
-    out = IMPLEMENTATIONS[name].load().run(problem, query, key, value, prior, **options)
+    out = IMPLEMENTATIONS[name].module.run(problem, query, key, value, prior, **options)
     return out.contiguous(memory_format=MEMORY_FORMATS[problem.memory_format])
 
 
@@ -86,6 +86,8 @@ def problem_of(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, 
     """
     tensors = {"query": query, "key": key, "value": value}
     for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__} {tensor!r}")
         if tensor.dim() != 4:
             raise ValueError(f"{name} must have 4 dimensions (N, channels, height, width), got {tuple(tensor.shape)}")
     dtype = str(value.dtype).removeprefix("torch.")
@@ -108,6 +110,8 @@ def problem_of(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, 
     }
     dtypes = {"query": {value.dtype}, "key": {value.dtype}, "prior": {value.dtype, torch.float32}}
     if prior is not None:
+        if not isinstance(prior, Tensor):
+            raise TypeError(f"prior must be a tensor or None, got {type(prior).__name__} {prior!r}")
         tensors["prior"] = prior
         expected["prior"] = (problem.groups, problem.kernel_size, problem.kernel_size)
     for name, shape in expected.items():

@@ -43,7 +43,9 @@ class GeometricPrior(nn.Module):
             return self._evaluate()
         stamp = [(id(source), source._version, source.data_ptr()) for source in sources]  # noqa: SLF001
         if self._kept is None or self._kept[0] != stamp:
-            self._kept = stamp, self._evaluate()
+            # An ordinary tensor, so that what is kept in inference mode serves outside it too.
+            with torch.inference_mode(mode=False), torch.no_grad():
+                self._kept = stamp, self._evaluate()
         return self._kept[1]
 
     def train(self, mode: bool = True) -> "GeometricPrior":

@@ -1,12 +1,13 @@
 """The implementations of the operator, and which of them takes a problem."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from . import chunked, compiled, triton_fused, unfold
 from .problem import Problem, require_choice
 
 
@@ -19,37 +20,26 @@ class ImplementationModule(Protocol):
     def extra_bytes(self, problem: Problem, device: torch.device, *, backward: bool) -> int:
         """Predicted peak of memory above the inputs: the output, and with `backward` the four gradients, included."""
 
-    def run(
-        self,
-        problem: Problem,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        prior: Tensor | None,
-        **options: Any,
-    ) -> Tensor:
-        """y (N, C, Ho, Wo), differentiable once."""
+    @property
+    def run(self) -> Callable[..., Tensor]:
+        """Take (problem, query, key, value, prior, **options) and return y (N, C, Ho, Wo), differentiable once."""
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """A module of this package that computes the operator, loaded when it is first asked for."""
+    """A module that computes the operator, what it is, and the options that it alone takes."""
 
-    module: str
+    module: ImplementationModule
     summary: str
     options: frozenset[str] = frozenset()
-
-    def load(self) -> ImplementationModule:
-        """Import the module."""
-        return cast("ImplementationModule", import_module(f".{self.module}", __package__))
 
 
 # From the fastest to the baseline: "auto" takes the first that supports the case.
 IMPLEMENTATIONS = {
-    "triton": Implementation("triton_fused", "one fused Triton kernel forward, two gather kernels backward"),
-    "compiled": Implementation("compiled", "torch.compile of sums over views of the windows"),
-    "chunked": Implementation("chunked", "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
-    "unfold": Implementation("unfold", "plain PyTorch, every window unfolded: the baseline"),
+    "triton": Implementation(triton_fused, "one fused Triton kernel forward, two gather kernels backward"),
+    "compiled": Implementation(compiled, "torch.compile of sums over views of the windows"),
+    "chunked": Implementation(chunked, "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
+    "unfold": Implementation(unfold, "plain PyTorch, every window unfolded: the baseline"),
 }
 
 
@@ -60,7 +50,7 @@ def unsupported(name: str, problem: Problem, device: torch.device | str) -> str 
         ValueError: There is no implementation of that name.
     """
     require_choice("implementation", name, tuple(IMPLEMENTATIONS))
-    return IMPLEMENTATIONS[name].load().unsupported(problem, torch.device(device))
+    return IMPLEMENTATIONS[name].module.unsupported(problem, torch.device(device))
 
 
 def predicted_bytes(name: str, problem: Problem, device: torch.device | str, *, backward: bool) -> int:
@@ -70,7 +60,7 @@ def predicted_bytes(name: str, problem: Problem, device: torch.device | str, *, 
         ValueError: There is no implementation of that name.
     """
     require_choice("implementation", name, tuple(IMPLEMENTATIONS))
-    return IMPLEMENTATIONS[name].load().extra_bytes(problem, torch.device(device), backward=backward)
+    return IMPLEMENTATIONS[name].module.extra_bytes(problem, torch.device(device), backward=backward)
 
 
 def resolve(problem: Problem, device: torch.device | str) -> str:

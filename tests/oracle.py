@@ -40,11 +40,14 @@ class Reference:
     """The output and the gradients by name, and what rounding errors of each are in proportion to.
 
     `magnitudes` holds, for each number, the sum of the absolute values of the terms that add up to it;
-    `largest_logit` the largest |Φ| + |prior|, as an error of the logit is a relative error of the weight.
+    `through_output` the part of a gradient's that goes through Σ_s w_s·dw_s, which is Σ_c dy_c·y_c as well and
+    then errs with y; `largest_logit` the largest |Φ| + |prior|, as an error of the logit is a relative error of
+    the weight.
     """
 
     values: dict[str, Array]
     magnitudes: dict[str, Array]
+    through_output: dict[str, Array]
     largest_logit: float
 
 
@@ -94,6 +97,7 @@ def local_relation(operands: Operands, grad: Array, options: Options) -> Referen
     shapes = dict(zip(QUANTITIES, (shape, query.shape, key.shape, value.shape, priors.shape), strict=True))
     values = {name: np.zeros(shapes[name]) for name in QUANTITIES}
     sizes = {name: np.zeros(shapes[name]) for name in QUANTITIES}
+    through = {name: np.zeros(shapes[name]) for name in QUANTITIES}
     phi, largest = PHI[options.composability], 0.0
     for n, g, i, j in np.ndindex(batch, groups, *shape[2:]):
         taps = window(i, j, height, width, options)
@@ -120,20 +124,24 @@ def local_relation(operands: Operands, grad: Array, options: Options) -> Referen
 
         dw, dw_size = xs @ dy, np.abs(xs) @ np.abs(dy)
         dl, dl_size = w * (dw - w @ dw), w * (dw_size + w @ dw_size)
+        dl_through = w * (np.abs(dy) @ np.abs(w @ xs))
         for t, (u, v, row, column) in enumerate(taps):
             by_query, by_key = phi.by_query(q, ks[t]), phi.by_key(q, ks[t])
             values["query"][n, g, i, j] += dl[t] * by_query
             sizes["query"][n, g, i, j] += dl_size[t] * abs(by_query)
+            through["query"][n, g, i, j] += dl_through[t] * abs(by_query)
             values["prior"][g, u, v] += dl[t]
             sizes["prior"][g, u, v] += dl_size[t]
+            through["prior"][g, u, v] += dl_through[t]
             if inside[t]:
                 values["key"][n, g, row, column] += dl[t] * by_key
                 sizes["key"][n, g, row, column] += dl_size[t] * abs(by_key)
+                through["key"][n, g, row, column] += dl_through[t] * abs(by_key)
                 values["value"][n, c, row, column] += w[t] * dy
                 sizes["value"][n, c, row, column] += w[t] * np.abs(dy)
     if prior is None:
-        del values["prior"], sizes["prior"]
-    return Reference(values, sizes, largest)
+        del values["prior"], sizes["prior"], through["prior"]
+    return Reference(values, sizes, through, largest)
 
 
 def window(i: int, j: int, height: int, width: int, options: Options) -> list[tuple[int, int, int, int]]:

@@ -18,7 +18,7 @@ from kernels import IMPLEMENTATIONS
 ROOT = Path(__file__).parents[1]
 OURS = ("kernels", "bench", "reports", "tests")
 PUBLIC = frozenset(kernels.__all__)
-IMPLEMENTATION_MODULES = frozenset(f"kernels.{entry.module}" for entry in IMPLEMENTATIONS.values())
+IMPLEMENTATION_MODULES = frozenset(getattr(entry.module, "__name__", "") for entry in IMPLEMENTATIONS.values())
 REPORTS_MAY_IMPORT = ("bench.results", "bench.compare")
 FREE_OF_TORCH = ("bench.results", "bench.compare", "bench.complexity", "reports")
 

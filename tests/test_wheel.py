@@ -24,7 +24,7 @@ output = local_relation.local_relation(*inputs, kernel_size=3, m=2, implementati
 torch.save(output, "output.pt")
 print(local_relation.__file__)
 print("kernels" in sys.modules)
-modules = [entry.load().__name__ for entry in local_relation.IMPLEMENTATIONS.values()]
+modules = [entry.module.__name__ for entry in local_relation.IMPLEMENTATIONS.values()]
 print(all(name.startswith("local_relation.") for name in modules))
 """
 

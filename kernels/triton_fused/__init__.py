@@ -7,10 +7,12 @@ from torch import Tensor
 
 from ..problem import Problem
 
+_INSTALLED = find_spec("triton") is not None
+
 
 def unsupported(problem: Problem, device: torch.device) -> str | None:
     """Return why the problem cannot run on the device, or None."""
-    if find_spec("triton") is None:
+    if not _INSTALLED:
         return "the package triton is not installed"
     from .launch import interpreting, programs
 

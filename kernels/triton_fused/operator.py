@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..derivatives import refusal
 from ..problem import Problem
 from ..tensors import accumulation_dtype
 from .launch import Inputs, launch_forward, launch_key_side, launch_query_side
@@ -111,10 +112,7 @@ def _differentiate(ctx: Any, grad_out: Tensor, _: Tensor | None) -> tuple[Tensor
 
 
 def _refuse(_: Any, *__: Tensor) -> tuple[Tensor | None, ...]:
-    raise RuntimeError(
-        "implementation 'triton' of local_relation can be differentiated once; "
-        "for second derivatives ask for implementation='unfold'"
-    )
+    raise refusal("triton")
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)

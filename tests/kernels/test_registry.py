@@ -15,9 +15,9 @@ PROBLEM = Problem(batch=1, channels=4, height=5, width=5, kernel_size=3, m=2, pa
 @every_implementation
 def test_modules_offer_the_interface(implementation: str) -> None:
     entry = IMPLEMENTATIONS[implementation]
-    module = entry.load()
-    assert module is entry.load()
+    module = entry.module
     assert entry.summary
+    assert callable(module.run)
     reason = module.unsupported(PROBLEM, DEVICE)
     assert reason is None or isinstance(reason, str)
     assert unsupported(implementation, PROBLEM, DEVICE) == reason
@@ -26,7 +26,7 @@ def test_modules_offer_the_interface(implementation: str) -> None:
 @every_implementation
 @pytest.mark.parametrize("backward", [False, True])
 def test_memory_is_predicted_and_grows_with_the_batch(implementation: str, backward: bool) -> None:
-    module = IMPLEMENTATIONS[implementation].load()
+    module = IMPLEMENTATIONS[implementation].module
     one, many = (replace(PROBLEM, batch=batch, height=64, width=64, channels=32) for batch in (8, 64))
     output = many.batch * many.channels * many.out_height * many.out_width * 4
     assert module.extra_bytes(many, DEVICE, backward=backward) >= output * (2 if backward else 1)
@@ -51,7 +51,7 @@ def fakes(reasons: dict[str, str | None]) -> dict[str, object]:
         module = types.SimpleNamespace(
             unsupported=lambda *_: reason, run=lambda _, __, ___, value, ____: torch.full_like(value, place)
         )
-        return types.SimpleNamespace(load=lambda: module, options=frozenset())
+        return types.SimpleNamespace(module=module, options=frozenset())
 
     return {name: fake(place, reason) for place, (name, reason) in enumerate(reasons.items())}
 

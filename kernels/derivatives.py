@@ -1,0 +1,54 @@
+"""Refusing second derivatives, which an implementation with a hand-written backward does not have."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Gradients = tuple[Tensor | None, ...]
+Backward = Callable[[Any, Tensor], Gradients]
+
+
+def refusal(implementation: str) -> RuntimeError:
+    """The error of an implementation that is asked for a second derivative."""
+    return RuntimeError(
+        f"implementation {implementation!r} of local_relation can be differentiated once; "
+        "for second derivatives ask for implementation='unfold'"
+    )
+
+
+def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
+    """Make a `torch.autograd.Function.backward` whose gradients raise where they are differentiated again.
+
+    torch's own once_differentiable lets a gradient through as a constant where the output's gradient is one.
+    """
+
+    def decorate(backward: Backward) -> Backward:
+        @wraps(backward)
+        def once(ctx: Any, grad_out: Tensor) -> Gradients:
+            with torch.no_grad():
+                gradients = backward(ctx, grad_out)
+            if not torch.is_grad_enabled():
+                return gradients
+            known = [gradient for gradient in gradients if gradient is not None]
+            final = iter(_Final.apply(implementation, len(known), *known, *ctx.saved_tensors, grad_out))  # type: ignore[no-untyped-call]
+            return tuple(None if gradient is None else next(final) for gradient in gradients)
+
+        return once
+
+    return decorate
+
+
+class _Final(torch.autograd.Function):
+    """The first `count` tensors, in the graph of all of them, without a derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, implementation: str, count: int, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        ctx.implementation = implementation
+        return tuple(tensor.view_as(tensor) for tensor in tensors[:count] if tensor is not None)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Gradients:
+        raise refusal(ctx.implementation)

@@ -1,0 +1,187 @@
+"""The run folder: what is written is what is read, at once, and nothing is overwritten."""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.metrics import METRICS, counts, rates
+from bench.results import COLUMNS, OUTCOMES, PARAMETERS, SCHEMA_VERSION, STATUSES, Row, RunFolder, RunFolderError
+from tests.bench.conftest import case
+
+FILES = ("environment.json", "results.csv", "results.jsonl", "samples.jsonl")
+
+
+def ok(**changes: Any) -> Row:
+    """A row of a case that was measured."""
+    one = case(**changes)
+    measured = {"latency_ms": 1.5, "latency_p20_ms": 1.25, "latency_p80_ms": 2.0, "samples": 7, "error": 1e-7}
+    sizes = {"peak_mib": 0.1, "predicted_mib": 0.25}
+    return {
+        **one.parameters(),
+        "status": "ok",
+        "device": "a CPU",
+        **measured,
+        **sizes,
+        **counts(one),
+        **rates(one, 1.5),
+    }
+
+
+def failed() -> Row:
+    """A row without numbers, whose reason is hard to write down."""
+    return {**case().parameters(), "status": "error", "reason": 'a "quoted", reason\nof two lines: ×'}
+
+
+def jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def table(folder: RunFolder) -> list[dict[str, str]]:
+    with folder.csv_path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "deep" / "run", {"argv": ["python"], "note": "Φ"})
+
+
+def test_columns_are_the_contract() -> None:
+    assert tuple(case().parameters()) == PARAMETERS
+    assert (*PARAMETERS, *OUTCOMES) == COLUMNS
+    assert set(METRICS) <= set(OUTCOMES)
+    assert len(set(COLUMNS)) == len(COLUMNS)
+    promised = "implementation mode scope status reason device error latency_ms latency_p20_ms latency_p80_ms samples "
+    promised += "peak_mib predicted_mib paper_cost macs flops min_bytes images_per_s tflops gbps"
+    assert set(promised.split()) <= set(COLUMNS)
+    assert set(STATUSES) == {"ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error"}
+
+
+def test_metrics_of_a_case() -> None:
+    one = case(mode="forward_backward")
+    assert counts(one).keys() | rates(one, 2.0).keys() == METRICS.keys()
+    numbers, per_second = counts(one), rates(one, 2.0)
+    assert per_second["images_per_s"] == pytest.approx(2 / 2e-3)
+    assert per_second["tflops"] == pytest.approx(numbers["flops"] / 2e-3 / 1e12)
+    assert per_second["gbps"] == pytest.approx(numbers["min_bytes"] / 2e-3 / 1e9)
+
+
+def test_a_new_run_is_empty(folder: RunFolder) -> None:
+    assert folder.environment() == {"schema_version": SCHEMA_VERSION, "argv": ["python"], "note": "Φ"}
+    assert folder.rows_path.read_bytes() == b""
+    assert folder.csv_path.read_text(encoding="utf-8").strip().split(",") == list(COLUMNS)
+
+
+def test_rows_read_back(folder: RunFolder) -> None:
+    rows = [ok(), failed(), ok(m=2, prior=False)]
+    for row, samples in zip(rows, ([1.5, 1.25], [], [2.0]), strict=True):
+        folder.append(row, samples)
+    assert jsonl(folder.rows_path) == [{name: row.get(name) for name in COLUMNS} for row in rows]
+    kept = jsonl(folder.samples_path)
+    assert [line.pop("samples_ms") for line in kept] == [[1.5, 1.25], [], [2.0]]
+    assert kept == [{name: row[name] for name in PARAMETERS} for row in rows]
+
+
+def test_csv_equals_jsonl(folder: RunFolder) -> None:
+    for row in (ok(), failed(), ok(m=2, dtype="float64")):
+        folder.append(row, [])
+    as_text = [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in jsonl(folder.rows_path)
+    ]
+    assert table(folder) == as_text
+    assert table(folder)[1]["latency_ms"] == ""
+
+
+def test_each_row_is_on_disk_before_the_next(folder: RunFolder) -> None:
+    with (
+        folder.rows_path.open(encoding="utf-8") as rows,
+        folder.csv_path.open(newline="", encoding="utf-8") as flat,
+        folder.samples_path.open("a+", encoding="utf-8") as samples,
+    ):
+        flat.readline()
+        for m in (1, 2, 4):
+            folder.append(ok(m=m), [1.0 * m])
+            line = rows.readline()
+            assert line.endswith("\n")
+            assert json.loads(line)["m"] == m
+            assert dict(zip(COLUMNS, next(csv.reader([flat.readline()])), strict=True))["m"] == str(m)
+            assert json.loads(samples.readline())["samples_ms"] == [1.0 * m]
+
+
+def test_a_row_is_forced_to_the_disk(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced: list[int] = []
+    monkeypatch.setattr("bench.results.os.fsync", lambda number: forced.append(os.fstat(number).st_size))
+    folder.append(ok(), [1.0])
+    assert {path.stat().st_size for path in (folder.rows_path, folder.samples_path)} <= set(forced)
+
+
+def test_an_existing_run_is_left_alone(folder: RunFolder) -> None:
+    folder.append(ok(), [1.0])
+    before = {name: (folder.path / name).read_bytes() for name in FILES}
+    with pytest.raises(RunFolderError, match="holds a run already"):
+        RunFolder.create(folder.path, {})
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_file_of_a_run_makes_it_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious", encoding="utf-8")
+    with pytest.raises(RunFolderError, match="holds a run already"):
+        RunFolder.create(tmp_path, {})
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_folder_with_other_files_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    RunFolder.create(tmp_path, {}).append(ok(), [1.0])
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", *FILES}
+
+
+@pytest.mark.parametrize("inside", ["", "run"])
+def test_a_file_is_no_run_folder(tmp_path: Path, inside: str) -> None:
+    path = tmp_path / "file"
+    path.write_text("precious", encoding="utf-8")
+    with pytest.raises(RunFolderError, match="file"):
+        RunFolder.create(path / inside if inside else path, {})
+    assert path.read_text(encoding="utf-8") == "precious"
+
+
+def test_an_unknown_column_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(ValueError, match="also colour, latency_us"):
+        folder.append({**ok(), "latency_us": 1.0, "colour": "red"}, [])
+    assert folder.rows_path.read_bytes() == b""
+    assert table(folder) == []
+    assert not folder.samples_path.exists()
+
+
+def test_a_row_without_its_parameters_is_refused(folder: RunFolder) -> None:
+    row = ok()
+    del row["kernel_size"]
+    with pytest.raises(KeyError, match="kernel_size"):
+        folder.append(row, [])
+    assert folder.rows_path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (json.dumps({"schema_version": SCHEMA_VERSION + 1}), f"schema_version {SCHEMA_VERSION + 1}"),
+        (json.dumps({"schema_version": "1"}), "schema_version '1'"),
+        ("{}", "schema_version None"),
+        ("[]", "schema_version None"),
+        ("{", "not JSON"),
+    ],
+)
+def test_environments_of_others_are_refused(folder: RunFolder, text: str, said: str) -> None:
+    folder.environment_path.write_text(text, encoding="utf-8")
+    with pytest.raises(RunFolderError, match=said):
+        folder.environment()
+
+
+def test_a_folder_without_environment_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        RunFolder(tmp_path).environment()

@@ -1,0 +1,196 @@
+"""Every case leaves a row, whatever comes of it; numbers that were not measured are not there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench import runner as runner_module
+from bench.cases import Case
+from bench.metrics import counts
+from bench.results import COLUMNS, PARAMETERS, Row
+from bench.runner import Runner, predicted_mib
+from bench.timing import Timing
+from bench.workloads import Tensors, draw
+from kernels import Problem, chunked, predicted_bytes
+from kernels.triton_fused import launch
+from tests.bench.conftest import CPU, case, every_device
+
+TIMING = Timing(seconds=0.0, warmup_seconds=0.0, block_seconds=0.0)
+MEASURED = {"latency_ms", "latency_p20_ms", "latency_p80_ms", "samples", "images_per_s", "tflops", "gbps", "peak_mib"}
+
+
+@pytest.fixture
+def runner() -> Runner:
+    return Runner(CPU, TIMING)
+
+
+def require_no_numbers(row: Row, runner: Runner) -> None:
+    """Nothing was measured, and no number stands in for it."""
+    assert {name for name in MEASURED if row.get(name) is not None} == set()
+    assert runner.samples_ms == []
+    assert row["reason"]
+    assert "\n" not in row["reason"]
+    assert row.keys() <= set(COLUMNS)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """An implementation that fails."""
+
+    def run(*_: Any, **__: Any) -> Tensor:
+        raise error
+
+    return run
+
+
+@every_device
+@pytest.mark.parametrize("mode", ["forward", "backward", "forward_backward"])
+@pytest.mark.parametrize("scope", ["operator", "layer"])
+@pytest.mark.parametrize("implementation", ["unfold", "chunked"])
+def test_a_measured_case(device: torch.device, implementation: str, scope: str, mode: str) -> None:
+    runner, one = Runner(device, TIMING), case(implementation, mode, scope)
+    row = runner.run(one)
+    assert row["status"] == "ok", row["reason"]
+    assert row.keys() == set(COLUMNS) - {"reason"}
+    assert {name: row[name] for name in PARAMETERS} == one.parameters()
+    assert {name: row[name] for name in counts(one)} == counts(one)
+    assert 0 < row["latency_p20_ms"] <= row["latency_ms"] <= row["latency_p80_ms"]
+    assert row["samples"] == len(runner.samples_ms) == TIMING.min_samples
+    assert min(runner.samples_ms) <= row["latency_ms"] <= max(runner.samples_ms)
+    assert 0 <= row["error"] <= 1e-4
+    assert row["predicted_mib"] > 0
+    assert row["images_per_s"] == pytest.approx(2 / row["latency_ms"] * 1e3)
+    assert row["peak_mib"] is None or row["peak_mib"] >= 0
+
+
+def test_memory_is_empty_where_it_cannot_be_measured(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "unmeasurable", lambda _: "sealed")
+    row = runner.run(case())
+    assert (row["status"], row["peak_mib"]) == ("ok", None)
+
+
+def test_unsupported(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "interpreting", lambda: False)
+    row = runner.run(case("triton"))
+    assert row["status"] == "unsupported"
+    assert "Triton kernels run on cuda tensors, got cpu" in row["reason"]
+    require_no_numbers(row, runner)
+    assert row["macs"] == counts(case())["macs"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(0.0, "relative error 1.00e+00 against float64, at most 1e-04"), (torch.nan, "nan")]
+)
+def test_incorrect_is_not_timed(runner: Runner, monkeypatch: pytest.MonkeyPatch, factor: float, said: str) -> None:
+    right, calls = chunked.run, []
+
+    def run(*args: Any) -> Tensor:
+        calls.append(args)
+        return factor * right(*args)
+
+    monkeypatch.setattr(chunked, "run", run)
+    for mode in ("forward", "backward", "forward_backward"):
+        calls.clear()
+        row = runner.run(case(mode=mode))
+        assert row["status"] == "incorrect"
+        assert said in row["reason"]
+        # Once for the check and never again.
+        assert len(calls) == 1
+        require_no_numbers(row, runner)
+
+
+def test_wrong_gradients_are_incorrect(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = chunked.run
+
+    def run(problem: Any, query: Tensor, key: Tensor, *rest: Any) -> Tensor:
+        return right(problem, query, key.detach() + 0 * key, *rest)
+
+    monkeypatch.setattr(chunked, "run", run)
+    assert runner.run(case(mode="forward"))["status"] == "ok"
+    for mode in ("backward", "forward_backward"):
+        row = runner.run(case(mode=mode))
+        assert row["status"] == "incorrect"
+        assert row["error"] == pytest.approx(1.0)
+        require_no_numbers(row, runner)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore."),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_out_of_memory(runner: Runner, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(chunked, "run", raising(error))
+    row = runner.run(case())
+    assert row["status"] == "out_of_memory"
+    assert type(error).__name__ in row["reason"]
+    require_no_numbers(row, runner)
+
+
+def test_what_cannot_fit_is_not_tried(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = predicted_mib(case(), CPU)
+    monkeypatch.setattr(runner_module, "free_bytes", lambda _: int(needed * 2**20) - 1)
+    monkeypatch.setattr(runner_module, "draw", raising(AssertionError("tried")))
+    row = runner.run(case())
+    assert row["status"] == "out_of_memory"
+    assert "not tried" in row["reason"]
+    assert row["predicted_mib"] == needed
+    require_no_numbers(row, runner)
+
+
+def test_an_error_ends_the_case_and_not_the_sweep(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = runner.run(case("unfold"))
+    with monkeypatch.context() as broken:
+        broken.setattr(chunked, "run", raising(ZeroDivisionError("of one line\nand another")))
+        row = runner.run(case())
+    assert (row["status"], row["reason"]) == ("error", "ZeroDivisionError: of one line")
+    require_no_numbers(row, runner)
+    after = [runner.run(case("unfold")), runner.run(case())]
+    assert [one["status"] for one in (before, *after)] == ["ok"] * 3
+
+
+def test_an_error_without_words_has_a_reason(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "run", raising(KeyError()))
+    assert runner.run(case())["reason"] == "KeyError: KeyError()"
+
+
+def test_an_interrupt_is_not_a_row(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "run", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(case())
+
+
+def test_tensors_are_drawn_once_per_problem(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[Problem, str]] = []
+
+    def counting(problem: Problem, scope: str, device: torch.device) -> Tensors:
+        drawn.append((problem, scope))
+        return draw(problem, scope, device)
+
+    monkeypatch.setattr(runner_module, "draw", counting)
+    cases = [case("unfold"), case(mode="backward"), case(scope="layer"), case("unfold", scope="layer"), case(m=3)]
+    assert [runner.run(one)["status"] for one in cases] == ["ok"] * 5
+    assert drawn == [(cases[index].problem, cases[index].scope) for index in (0, 2, 4)]
+
+
+@pytest.mark.parametrize("mode", ["forward", "backward"])
+def test_a_layer_needs_its_convolutions_too(mode: str) -> None:
+    one, layer = case(mode=mode), case(mode=mode, scope="layer")
+    operator = predicted_bytes("chunked", one.problem, CPU, backward=one.backward)
+    assert predicted_mib(one, CPU) == operator / 2**20
+    # Query 2·2·5·4, key the same and output 2·6·5·4 numbers of four bytes, and as many gradients.
+    maps = 4 * (2 * 80 + 240) * (2 if layer.backward else 1)
+    assert predicted_mib(layer, CPU) == (operator + maps) / 2**20
+
+
+@pytest.mark.parametrize("posed", [case(kernel_size=1, padding=0), case(height=1, width=1)], ids=str)
+def test_gradients_that_are_zero_are_no_error(runner: Runner, posed: Case) -> None:
+    for mode in ("forward", "backward"):
+        row = runner.run(Case(posed.problem, posed.scope, mode, "chunked"))
+        assert row["status"] == "ok", row["reason"]
