@@ -148,22 +148,30 @@ def _taps(problem: Problem) -> Iterator[tuple[int, int]]:
     return product(range(problem.kernel_size), range(problem.kernel_size))
 
 
+def _pixels_of(tap: tuple[int, int], padded: Tensor, chunk: Chunk, problem: Problem) -> Tensor:
+    """The pixels (…, R, Wo) that one tap of the chunk's windows meets, as a view that may be written to."""
+    (row, column), s = (problem.dilation * place for place in tap), problem.stride
+    rows = slice(row, row + (chunk.height - 1) * s + 1, s)
+    return padded[..., rows, column : column + (problem.out_width - 1) * s + 1 : s]
+
+
 def _add_gradients(grads: _Operands, part: _Operands, chunk: Chunk, grad_out: Tensor, problem: Problem) -> None:
     """Add a chunk's share to every gradient; a logit's is w·(d − Σ_taps w·d) with d = Σ_c dy·x."""
     composability = COMPOSABILITY[problem.composability]
     share = grads.part(chunk)  # views: gradients have the dtype of accumulation already
     grad_out = grad_out.to(part.value.dtype)
     weights = _weights(part, chunk, problem)
-    values, grad_values = (windows(side.value, problem, chunk.height) for side in (part, share))
+    values = windows(part.value, problem, chunk.height)
     grad_weights = torch.empty_like(weights)
     for tap in _taps(problem):
         torch.sum(grad_out * values[tap], 2, out=grad_weights[tap])
-        grad_values[tap].addcmul_(weights[tap].unsqueeze(2), grad_out)
+        _pixels_of(tap, share.value, chunk, problem).addcmul_(weights[tap].unsqueeze(2), grad_out)
     grad_weights -= (weights * grad_weights).sum((0, 1))
     grad_logits = weights.mul_(grad_weights)
-    keys, grad_keys = (windows(side.key, problem, chunk.height) for side in (part, share))
+    keys = windows(part.key, problem, chunk.height)
     share.query.add_((grad_logits * composability.query_slope(part.query, keys)).sum((0, 1)))
     for tap in _taps(problem):
-        grad_keys[tap].addcmul_(grad_logits[tap], composability.key_slope(part.query, keys[tap]))
+        slopes = composability.key_slope(part.query, keys[tap])
+        _pixels_of(tap, share.key, chunk, problem).addcmul_(grad_logits[tap], slopes)
     if share.prior is not None:
         share.prior.add_(grad_logits.sum((2, 4, 5)).permute(2, 0, 1))
