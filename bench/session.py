@@ -1,6 +1,8 @@
 """One invocation of `python -m bench run`: from the words of the command to a run folder."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -96,6 +98,19 @@ def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: 
     return 0
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let a Ctrl-C wait until a case is written whole."""
+    held: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if held:
+        raise KeyboardInterrupt
+
+
 def list_session(what: str) -> int:
     """Show what there is to measure; return the exit code."""
     try:
@@ -117,8 +132,9 @@ def _measure(cases: Sequence[Case], runner: Runner, folder: RunFolder, console: 
         try:
             for case in cases:
                 row = runner.run(case)
-                folder.append(row, runner.samples_ms)
-                done += 1
+                with _interrupts_held_back():
+                    folder.append(row, runner.samples_ms)
+                    done += 1
                 report(case, row)
         except KeyboardInterrupt:
             return done

@@ -112,6 +112,7 @@ def expand(sweep: Sweep, overrides: Values, implementations: Iterable[str] = IMP
     Raises:
         UsageError: An implementation does not exist, or values contradict each other.
     """
+    implementations = tuple(implementations)
     unknown = set(implementations) - set(IMPLEMENTATIONS)
     if unknown:
         raise UsageError(f"there is no implementation {min(unknown)!r}: there are {', '.join(IMPLEMENTATIONS)}")
