@@ -14,10 +14,10 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench.results import STATUSES
+from bench.results import STATUSES, Row
 from reports.__main__ import main
 from reports.output import OutputError, write_report
-from reports.rows import Row, load_run
+from reports.rows import load_run
 from tests.reports.conftest import MakeRun, case, failed, sweep
 
 HOSTILE = '<script>alert("1")</script>$x_{$|&'
@@ -253,7 +253,9 @@ def test_torch_and_kernels_are_not_imported(make_run: MakeRun) -> None:
 
 
 def test_help_is_quick_to_import() -> None:
-    code = "import sys, reports.__main__; sys.exit(bool({'matplotlib', 'scipy', 'jinja2'} & sys.modules.keys()))"
+    code = (
+        "import sys, reports.__main__; sys.exit(bool({'matplotlib', 'pandas', 'scipy', 'jinja2'} & sys.modules.keys()))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
