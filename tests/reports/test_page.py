@@ -173,6 +173,26 @@ def test_grid_says_what_the_slices_leave_out(make_run: MakeRun) -> None:
     assert "4 of 9 cases lie off all such slices" in page
 
 
+def test_stages_have_a_figure_for_each_mode(make_run: MakeRun) -> None:
+    points = [{"channels": c, "height": h, "width": h, "stride": s} for c, h, s in ((64, 112, 2), (100, 56, 1))]
+    modes = ("forward", "backward")
+    rows = [case(1.0 + i, **point, mode=mode) for i, point in enumerate(points) for mode in modes]
+    run = make_run([*rows, failed("error", "no", **points[0], implementation="triton")])
+    page = page_of(run)
+    assert "unfold 1 at 64×112² s2 to 2 at 100×56² s1, up" in page
+    assert {path.stem for path in (run / "report" / "plots").glob("problems*.png")} == {
+        "problems_operator_forward",
+        "problems_operator_backward",
+    }
+
+
+def test_reason_in_the_verdict_is_short(make_run: MakeRun) -> None:
+    page = page_of(make_run([case(1.0), failed("error", "why " * 99, implementation="triton")]))
+    (reason,) = re.findall(r"triton was measured in none of its 1 case \((.*)\)\.", page)
+    assert reason.startswith("error: why why")
+    assert len(reason) <= 80
+
+
 def test_points_that_failed_are_named(make_run: MakeRun) -> None:
     rows = [case(1.0), case(2.0, m=1), failed("out_of_memory", "large", m=2)]
     rows += [failed("unsupported", "no", m=m, implementation="triton") for m in (1, 2, 8)]
