@@ -12,7 +12,7 @@ import pandas as pd
 from reports.fits import Fit
 from reports.plots import Line, Panel, Picture, draw
 from reports.rows import measured
-from reports.slices import Group, Slice
+from reports.slices import Axis, Group, Slice
 from reports.style import Look, Value, counted, shorten, show
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
@@ -42,6 +42,7 @@ def _throughput_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
 LATENCY = Metric("latency_ms", "latency", "ms", _latency_band)
 THROUGHPUT = Metric("images_per_s", "throughput", "images/s", _throughput_band)
 MEMORY = Metric("peak_mib", "peak memory", "MiB", lambda _: {})
+_PROBLEM_AXIS = Axis("problem", ("channels", "height", "width", "stride"), "problem", numeric=False)
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,13 @@ def point_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
         # Where other parameters move as well, the labels do not tell the problems apart.
         if group.slices or problems.nunique() != len(group.points.drop_duplicates()):
             continue
+        one = Slice(_PROBLEM_AXIS, group.rows, problems, list(problems.unique()))
         for mode in modes(group):
-            its = group.rows[group.rows["mode"] == mode]
-            lines = _lines(its, problems, list(problems.unique()), LATENCY)
-            if lines:
+            panel = _panel(one, mode, LATENCY, mode.replace("_", " + "))
+            if panel.lines:
                 place = f"place{index}" if studio.several_places else ""
                 title = f"Latency by problem, {mode.replace('_', ' + ')} ({studio.label(group)})"
-                caption = "Channels × pixels, s the stride. Bars: p20 to p80 of the samples."
-                panel = Panel("", "problem", "latency (ms)", lines, list(problems.unique()), log_x=False, numeric=False)
+                caption = f"Channels × pixels, s the stride.{_missing(one)} Bars: p20 to p80 of the samples."
                 pictures.append(studio.picture(("problems", place, group.scope, mode), title, caption, [panel]))
     return pictures
 
@@ -178,8 +178,12 @@ def _caption(group: Group, one: Slice) -> str:
     off = len(group.rows.index.difference(pd.concat([each.along for each in group.slices]).index))
     if off:
         text += f" {off} of {counted(len(group.rows), 'case')} lie off all such slices: see the tables."
+    return text + _missing(one)
+
+
+def _missing(one: Slice) -> str:
     gaps = [gap for name, rows in one.rows.groupby("implementation", observed=True) for gap in _gaps(one, name, rows)]
-    return f"{text} Missing: {'; '.join(gaps)}." if gaps else text
+    return f" Missing: {'; '.join(gaps)}." if gaps else ""
 
 
 def _gaps(one: Slice, name: Any, rows: pd.DataFrame) -> list[str]:

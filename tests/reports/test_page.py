@@ -180,6 +180,7 @@ def test_stages_have_a_figure_for_each_mode(make_run: MakeRun) -> None:
     run = make_run([*rows, failed("error", "no", **points[0], implementation="triton")])
     page = page_of(run)
     assert "unfold 1 at 64×112² s2 to 2 at 100×56² s1, up" in page
+    assert "Missing: triton (error throughout)." in page
     assert {path.stem for path in (run / "report" / "plots").glob("problems*.png")} == {
         "problems_operator_forward",
         "problems_operator_backward",
