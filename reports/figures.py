@@ -156,9 +156,9 @@ def _lines(rows: pd.DataFrame, at: pd.Series, values: Sequence[Value], metric: M
     points = points[points["x"].isin(values)].dropna(subset="y").sort_values("x", key=lambda x: x.map(values.index))
     lines = []
     for name, its in points.groupby(rows["implementation"], observed=True):
-        banded = its.drop(columns=[column for column in its if its[column].isna().all()])
-        edges = {column: banded[column].fillna(its["y"]) for column in banded if column in ("low", "high")}
-        lines.append(Line(str(name), banded.assign(**edges)))
+        band = ("low", "high") if {"low", "high"} <= {*its.dropna(axis=1, how="all")} else ()
+        edges = {edge: its[edge].fillna(its["y"]) for edge in band}
+        lines.append(Line(str(name), its[["x", "y"]].assign(**edges)))
     return lines
 
 
