@@ -5,47 +5,44 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bench.results import STATUSES
+import pandas as pd
+
 from reports.fits import Fit
 from reports.plots import Line, Panel, Picture, draw
-from reports.rows import Row, ok, positive
-from reports.slices import Group, Slice, sort_key
-from reports.style import Look, Value, counted, in_order, shorten, show
+from reports.rows import measured
+from reports.slices import Axis, Group, Slice
+from reports.style import Look, Value, counted, shorten, show
 
-Band = tuple[float, float]
+Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A column to plot: its name in words, its unit, and the band from p20 to p80 of a row if it has one."""
+    """A column to plot: its name in words, its unit, and the rows' bands from p20 to p80 if it has them."""
 
     column: str
     title: str
     unit: str
-    band: Callable[[Row], Band | None]
+    band: Band
 
 
-def _latency_band(row: Row) -> Band | None:
-    low, high = positive(row, "latency_p20_ms"), positive(row, "latency_p80_ms")
-    return (low, high) if low and high else None
+def _latency_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    return {"low": measured(rows, "latency_p20_ms"), "high": measured(rows, "latency_p80_ms")}
 
 
-def _throughput_band(row: Row) -> Band | None:
+def _throughput_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Images per second at the p80 and at the p20 latency."""
-    band, latency_ms, throughput = (
-        _latency_band(row),
-        positive(row, "latency_ms"),
-        positive(row, "images_per_s"),
-    )
-    if not band or not latency_ms or not throughput:
-        return None
-    return (throughput * latency_ms / band[1], throughput * latency_ms / band[0])
+    images = measured(rows, "images_per_s") * measured(rows, "latency_ms")
+    latency = _latency_band(rows)
+    return {"low": images / latency["high"], "high": images / latency["low"]}
 
 
 LATENCY = Metric("latency_ms", "latency", "ms", _latency_band)
 THROUGHPUT = Metric("images_per_s", "throughput", "images/s", _throughput_band)
-MEMORY = Metric("peak_mib", "peak memory", "MiB", lambda _: None)
+MEMORY = Metric("peak_mib", "peak memory", "MiB", lambda _: {})
+_PROBLEM_AXIS = Axis("problem", ("channels", "height", "width", "stride"), "problem", numeric=False)
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def axis_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
         for one in group.slices:
             panels = [
                 _panel(one, mode, metric, f"{mode.replace('_', ' + ')}: {metric.title}")
-                for mode in group.modes
+                for mode in modes(group)
                 for metric in (LATENCY, THROUGHPUT)
             ]
             panels = [panel for panel in panels if panel.lines]
@@ -90,7 +87,7 @@ def memory_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
     """A figure for each group and mode: peak memory along every swept axis."""
     pictures = []
     for index, group in enumerate(groups):
-        for mode in group.modes:
+        for mode in modes(group):
             panels = [_panel(one, mode, MEMORY, f"along {one.axis.name}") for one in group.slices]
             panels = [panel for panel in panels if panel.lines]
             if panels:
@@ -115,29 +112,62 @@ def cost_pictures(found: Sequence[Fit], studio: Studio) -> list[Picture]:
     return pictures
 
 
+def point_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
+    """A figure for each mode of a group without an axis, as several parameters move together: latency by problem."""
+    pictures = []
+    for index, group in enumerate(groups):
+        problems = _problems(group.points)
+        # Where other parameters move as well, the labels do not tell the problems apart.
+        if group.slices or problems.nunique() != len(group.points.drop_duplicates()):
+            continue
+        one = Slice(_PROBLEM_AXIS, group.rows, problems, list(problems.unique()))
+        for mode in modes(group):
+            panel = _panel(one, mode, LATENCY, mode.replace("_", " + "))
+            if panel.lines:
+                place = f"place{index}" if studio.several_places else ""
+                title = f"Latency by problem, {mode.replace('_', ' + ')} ({studio.label(group)})"
+                caption = f"Channels × pixels, s the stride.{_missing(one)} Bars: p20 to p80 of the samples."
+                pictures.append(studio.picture(("problems", place, group.scope, mode), title, caption, [panel]))
+    return pictures
+
+
+def _problems(points: pd.DataFrame) -> pd.Series:
+    """A label for each row's problem, as 64×112² s2."""
+    channels, height, width, stride = (points[name].map(show) for name in ("channels", "height", "width", "stride"))
+    size = (height + "²").where(height == width, height + "×" + width)
+    return channels + "×" + size + " s" + stride
+
+
+def modes(group: Group) -> list[str]:
+    """The modes present, forward first."""
+    return list(group.rows["mode"].sort_values().unique())
+
+
 def _panel(one: Slice, mode: str, metric: Metric, title: str) -> Panel:
+    lines = _lines(one.rows[one.rows["mode"] == mode], one.along, one.ticks, metric)
+    numeric = one.axis.numeric and not any(isinstance(value, str) for value in one.ticks)
+    log_x = one.axis.log and numeric and all(float(value) > 0 for value in one.ticks if isinstance(value, int | float))
+    return Panel(title, one.axis.title, f"{metric.title} ({metric.unit})", lines, one.ticks, log_x, numeric)
+
+
+def _lines(rows: pd.DataFrame, at: pd.Series, values: Sequence[Value], metric: Metric) -> list[Line]:
+    """A line for each implementation with points at one of the `values`, in their order."""
+    points = pd.DataFrame({"x": at[rows.index], "y": measured(rows, metric.column), **metric.band(rows)})
+    points = points[points["x"].isin(values)].dropna(subset="y").sort_values("x", key=lambda x: x.map(values.index))
     lines = []
-    for name in in_order(str(row["implementation"]) for row in one.rows):
-        rows = [row for row in one.rows if (row["mode"], row["implementation"]) == (mode, name)]
-        measured = [(one.at(row), value, metric.band(row)) for row in rows if (value := positive(row, metric.column))]
-        measured = sorted((point for point in measured if point[0] is not None), key=lambda point: sort_key(point[0]))
-        if measured:
-            band = [band or (value, value) for _, value, band in measured]
-            bands = band if any(point[2] for point in measured) else []
-            lines.append(Line(name, [point[0] for point in measured], [point[1] for point in measured], bands))
-    numeric = one.axis.numeric and not any(isinstance(value, str) for value in one.values)
-    log_x = one.axis.log and numeric and all(float(value) > 0 for value in one.values if isinstance(value, int | float))
-    return Panel(title, one.axis.title, f"{metric.title} ({metric.unit})", lines, one.values, log_x, numeric)
+    for name, its in points.groupby(rows["implementation"], observed=True):
+        band = ("low", "high") if {"low", "high"} <= {*its.dropna(axis=1, how="all")} else ()
+        edges = {edge: its[edge].fillna(its["y"]) for edge in band}
+        lines.append(Line(str(name), its[["x", "y"]].assign(**edges)))
+    return lines
 
 
 def _cost_panel(mode: str, found: Sequence[Fit]) -> Panel:
     lines = []
     for fit in (fit for fit in found if fit.mode == mode):
-        costs = [cost for cost, _, _ in fit.points]
-        ends = [min(costs), max(costs)]
-        line = (ends, [fit.at(cost) for cost in ends]) if fit.slope is not None else ([], [])
-        x: list[Value] = [*costs]
-        lines.append(Line(fit.implementation, x, [ms for _, ms, _ in fit.points], [], line))
+        ends = fit.points["cost"].iloc[[0, -1]] if fit.slope is not None else fit.points["cost"].head(0)
+        points = fit.points.set_axis(["x", "y"], axis=1)
+        lines.append(Line(fit.implementation, points, (ends, fit.at(ends))))
     title = mode.replace("_", " + ")
     return Panel(title, "paper's cost (multiply-adds)", "latency (ms)", lines, [], log_x=True)
 
@@ -145,24 +175,24 @@ def _cost_panel(mode: str, found: Sequence[Fit]) -> Panel:
 def _caption(group: Group, one: Slice) -> str:
     """What lies off the slices, and which points are missing and why."""
     text = "The slice through the base point."
-    on_slices = {id(row) for each in group.slices for row in each.rows}
-    off = len(group.rows) - len(on_slices)
+    off = len(group.rows.index.difference(pd.concat([each.along for each in group.slices]).index))
     if off:
         text += f" {off} of {counted(len(group.rows), 'case')} lie off all such slices: see the tables."
-    gaps = [gap for name in in_order(str(row["implementation"]) for row in one.rows) for gap in _gaps(one, name)]
-    return f"{text} Missing: {'; '.join(gaps)}." if gaps else text
+    return text + _missing(one)
 
 
-def _gaps(one: Slice, name: str) -> list[str]:
-    rows = [row for row in one.rows if row["implementation"] == name]
+def _missing(one: Slice) -> str:
+    gaps = [gap for name, rows in one.rows.groupby("implementation", observed=True) for gap in _gaps(one, name, rows)]
+    return f" Missing: {'; '.join(gaps)}." if gaps else ""
+
+
+def _gaps(one: Slice, name: Any, rows: pd.DataFrame) -> list[str]:
     gaps = []
-    statuses = dict.fromkeys([*STATUSES, *(str(row["status"]) for row in rows)])
-    for status in statuses:
-        failed = [row for row in rows if row["status"] == status and not ok(row)]
-        if failed and len(failed) == len(rows):
+    for status, failed in rows[rows["status"] != "ok"].groupby("status", observed=True):
+        if len(failed) == len(rows):
             gaps.append(f"{shorten(name, 40)} ({status} throughout)")
-        elif failed:
-            values = sorted({one.at(row) for row in failed}, key=sort_key)
+        else:
+            values = sorted(set(one.along[failed.index]), key=[*one.ticks, ""].index)
             gaps.append(f"{shorten(name, 40)} at {', '.join(map(show, values))} ({status})")
     return gaps
 
@@ -171,17 +201,15 @@ def _alt(title: str, panels: Sequence[Panel]) -> str:
     """The figure in words: each line's first and last value."""
     parts = []
     for panel in panels:
-        ends = [f"{shorten(line.name, 40)} {_ends(line)}" for line in panel.lines]
+        ends = [f"{shorten(line.name, 40)} {_ends(line.points)}" for line in panel.lines]
         parts.append(f"{panel.title}, {panel.y_title} against {panel.x_title}: {'; '.join(ends)}")
     return f"{title}. {'. '.join(parts)}."
 
 
-def _ends(line: Line) -> str:
-    if len(line.y) == 1:
-        return f"{show(line.y[0])} at {show(line.x[0])}"
-    order = sorted(range(len(line.x)), key=lambda i: sort_key(line.x[i]))
-    first, last = order[0], order[-1]
-    ratio = line.y[last] / line.y[first]
+def _ends(points: pd.DataFrame) -> str:
+    start, end = (f"{show(points['y'].iloc[i])} at {show(points['x'].iloc[i])}" for i in (0, -1))
+    if len(points) == 1:
+        return start
+    ratio = points["y"].iloc[-1] / points["y"].iloc[0]
     change = "" if math.isclose(ratio, 1, rel_tol=0.05) else f", {'up' if ratio > 1 else 'down'}"
-    start, end = (f"{show(line.y[i])} at {show(line.x[i])}" for i in (first, last))
     return f"{start} to {end}{change}"

@@ -1,4 +1,4 @@
-"""The page: one file that holds everything and asks the network for nothing."""
+"""Pages and Markdown, through templates. The page is one file that asks the network for nothing."""
 
 import base64
 import shlex
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from reports.plots import Picture
 from reports.rows import Run
-from reports.style import show
+from reports.style import Value, show
 from reports.tables import Table
 
 # Beyond this a browser takes long over a table; its CSV holds all of it.
@@ -41,31 +42,35 @@ class Page:
 
 def render(page: Page) -> str:
     """The page as HTML; every text that came from a run is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.globals["row_limit"] = ROW_LIMIT
-    environment.filters |= {"show": show, "data_uri": _data_uri}
-    return environment.get_template("report.html.jinja").render(page=page)
+    return _templates().get_template("report.html.jinja").render(page=page, row_limit=ROW_LIMIT)
+
+
+def write_tables(tables: Sequence[Table], folder: Path) -> None:
+    """Write each table as NAME.csv and NAME.md."""
+    folder.mkdir()
+    template = _templates().get_template("table.md.jinja")
+    for table in tables:
+        table.frame.to_csv(folder / f"{table.name}.csv", index=False)
+        (folder / f"{table.name}.md").write_text(template.render(table=table.folded()), encoding="utf-8")
 
 
 def environment_table(runs: Sequence[Run]) -> Table:
     """Everything environment.json holds, nested keys with dots, a column for each run."""
-    flat = [dict(_flatten(run.environment)) for run in runs]
-    keys = list(dict.fromkeys(key for one in flat for key in one))
     names = ["value"] if len(runs) == 1 else [run.name for run in runs]
-    return Table("environment", ["key", *names], [[key, *(one.get(key) for one in flat)] for key in keys])
+    frame = _environments(runs).set_axis(names, axis=1).rename_axis("key").reset_index(allow_duplicates=True)
+    return Table("environment", frame)
 
 
 def differences(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     """Which of the environment's keys whose last part is in `names` differ between the runs."""
-    flat = [dict(_flatten(run.environment)) for run in runs]
-    keys = dict.fromkeys(key for one in flat for key in one if key.rpartition(".")[2] in names)
-    return [key for key in keys if len({one.get(key, "") for one in flat}) > 1]
+    frame = _environments(runs).fillna("")
+    differing = frame.index[frame.ne(frame.iloc[:, 0], axis=0).any(axis=1)]
+    return [key for key in differing if key.rpartition(".")[2] in names]
+
+
+def _environments(runs: Sequence[Run]) -> pd.DataFrame:
+    columns = [pd.Series(dict(_flatten(run.environment)), dtype="str") for run in runs]
+    return pd.concat(columns, axis=1, sort=False)
 
 
 def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -81,6 +86,23 @@ def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _flatten(inner, f"{key}.{index}")
     else:
         yield key, "" if value is None else str(value)
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(["html.jinja"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"show": show, "data_uri": _data_uri, "cell": _markdown_cell}
+    return environment
+
+
+def _markdown_cell(value: Value) -> str:
+    text = " ".join(show(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace("\\", "\\\\")
+    return text.replace("|", "\\|")
 
 
 def _data_uri(svg: str) -> str:

@@ -5,22 +5,23 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.figures import Studio, axis_pictures, cost_pictures, memory_pictures
+import pandas as pd
+
+from reports.figures import Studio, axis_pictures, cost_pictures, memory_pictures, point_pictures
 from reports.fits import Fit, chosen_groups, fits
-from reports.html import Page, Section, differences, environment_table, render
+from reports.html import Page, Section, differences, environment_table, render, write_tables
 from reports.rows import Run
-from reports.slices import Group, describe, group_rows
+from reports.slices import KEYS, Group, describe, group_rows, pool
 from reports.speedups import BASELINE, speedups
-from reports.style import Value, looks
+from reports.style import looks
 from reports.tables import (
     Table,
     full_table,
     memory_table,
+    placed,
     sample_table,
     short_table,
-    speedup_table,
     status_table,
-    write_tables,
 )
 from reports.verdict import sentences
 
@@ -97,22 +98,20 @@ def _swap(partial: Path, out: Path) -> None:
 
 
 def _write(runs: Sequence[Run], folder: Path) -> None:
-    groups = group_rows(runs)
-    names = {str(row["implementation"]) for group in groups for row in group.rows}
-    studio = Studio(looks(names), folder / "plots", len({group.place for group in groups}) > 1)
+    cases = pool(runs)
+    groups = group_rows(cases)
+    studio = Studio(looks(cases["implementation"].unique()), folder / "plots", len({g.place for g in groups}) > 1)
     studio.folder.mkdir()
     sections = [
-        _verdict(groups),
+        _verdict(cases),
         _axes(groups, studio),
         _cost(groups, studio),
-        _memory(groups, studio),
-        _rows(groups),
-        _trust(runs, groups),
+        _memory(cases, groups, studio),
+        _rows(cases),
+        _trust(runs, cases),
     ]
-    write_tables(
-        [short_table(groups), *(table for section in sections for _, table in section.tables)],
-        folder / "tables",
-    )
+    tables = [short_table(cases), *(table for section in sections for _, table in section.tables)]
+    write_tables(tables, folder / "tables")
     title = f"Local relation layer: {', '.join(run.name for run in runs)}"
     (folder / "index.html").write_text(render(Page(title, sections, _warnings(runs))), encoding="utf-8")
 
@@ -124,24 +123,23 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
     return [*found, f"The runs differ in {', '.join(differing)}."] if differing else found
 
 
-def _verdict(groups: Sequence[Group]) -> Section:
-    found = speedups(groups)
-    table = speedup_table(found)
+def _verdict(cases: pd.DataFrame) -> Section:
+    found = speedups(cases)
     caption = f"Speed-up over {BASELINE}: geometric mean over the cases where both were measured."
     missing = f"There is no speed-up to show: run {BASELINE} and another implementation, `python -m bench run`."
-    shown = [(caption, table)] if found else []
-    return Section("verdict", "Verdict", sentences(groups, found), shown, [], "" if found else missing)
+    shown = [] if found.empty else [(caption, placed("speedup", found))]
+    return Section("verdict", "Verdict", sentences(cases, found), shown, [], "" if shown else missing)
 
 
 def _axes(groups: Sequence[Group], studio: Studio) -> Section:
-    pictures = axis_pictures(groups, studio)
-    if not pictures:
+    along, beside = axis_pictures(groups, studio), point_pictures(groups, studio)
+    if not along + beside:
         missing = "No axis was measured at two values, all else equal. To fill this: `python -m bench run axes`."
         return Section("axes", "Axes", [], [], [], missing)
     text = ["Each figure moves one parameter, all others at the base point. Vertical axes are logarithmic."]
     bases = [(studio.label(group), describe(group.base)) for group in groups if group.slices]
     text += [f"Base point ({label}): {base}." for label, base in bases]
-    return Section("axes", "Axes", text, [], pictures)
+    return Section("axes", "Axes", text if along else [], [], along + beside)
 
 
 def _cost(groups: Sequence[Group], studio: Studio) -> Section:
@@ -160,33 +158,31 @@ def _cost(groups: Sequence[Group], studio: Studio) -> Section:
 
 
 def _fit_table(found: Sequence[Fit]) -> Table:
-    columns = ["device", "scope", "mode", "implementation", "cases", "slope", "R²", "where it fails"]
-    rows: list[list[Value]] = [
-        [f.place, f.scope, f.mode, f.implementation, len(f.points), f.slope, f.r_squared, f.failing] for f in found
-    ]
-    return Table("fits", columns, rows, frozenset({"device", "scope"}))
+    columns = [*KEYS, "cases", "slope", "R²", "where it fails"]
+    rows = [(f.place, f.scope, f.mode, f.implementation, len(f.points), f.slope, f.r_squared, f.failing) for f in found]
+    return placed("fits", pd.DataFrame(rows, columns=columns))
 
 
-def _memory(groups: Sequence[Group], studio: Studio) -> Section:
-    table = memory_table(groups)
+def _memory(cases: pd.DataFrame, groups: Sequence[Group], studio: Studio) -> Section:
+    table = memory_table(cases)
     missing = "No case has a peak memory. To fill this: `python -m bench run axes`."
     caption = f"Peak memory: range, share of {BASELINE}'s (geometric mean), and against the prediction (median)."
-    if not table.rows:
+    if table.frame.empty:
         return Section("memory", "Memory", [], [], [], missing)
     return Section("memory", "Memory", [], [(caption, table)], memory_pictures(groups, studio))
 
 
-def _rows(groups: Sequence[Group]) -> Section:
-    table = full_table(groups)
+def _rows(cases: pd.DataFrame) -> Section:
     missing = "There are no rows. To fill this: `python -m bench run`."
-    shown = [("One row per case; speedup is against the baseline's same case.", table)] if table.rows else []
+    caption = "One row per case; speedup is against the baseline's same case."
+    shown = [] if cases.empty else [(caption, full_table(cases))]
     return Section("rows", "All rows", [], shown, [], "" if shown else missing)
 
 
-def _trust(runs: Sequence[Run], groups: Sequence[Group]) -> Section:
+def _trust(runs: Sequence[Run], cases: pd.DataFrame) -> Section:
     tables = [
         ("Where and how it was measured.", environment_table(runs)),
-        ("How the cases ended.", status_table(groups)),
-        ("Samples behind the numbers; the spread is p80 less p20, over the median.", sample_table(groups)),
+        ("How the cases ended.", status_table(cases)),
+        ("Samples behind the numbers; the spread is p80 less p20, over the median.", sample_table(cases)),
     ]
-    return Section("trust", "Trust", [], [(text, table) for text, table in tables if table.rows], [])
+    return Section("trust", "Trust", [], [(text, table) for text, table in tables if len(table.frame)], [])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
@@ -48,24 +49,22 @@ _THEME = (
 
 @dataclass(frozen=True)
 class Line:
-    """One implementation's points in a panel; `band` has a low and a high for each y, `fit` is a curve."""
+    """One implementation's points in a panel: x, y, and the band's low and high if there is one; `fit` is a curve."""
 
     name: str
-    x: list[Value]
-    y: list[float]
-    band: list[tuple[float, float]]
-    fit: tuple[list[float], list[float]] | None = None
+    points: pd.DataFrame
+    fit: tuple[pd.Series, pd.Series] | None = None
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes. `values` are the ticks of x, or empty for a plain logarithmic axis."""
+    """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis."""
 
     title: str
     x_title: str
     y_title: str
     lines: list[Line]
-    values: list[Value]
+    ticks: list[Value]
     log_x: bool
     numeric: bool = True
 
@@ -119,18 +118,17 @@ def _handle(look: Look) -> Line2D:
 
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
-    place = _places(panel)
     axes.set_yscale("log")
     if panel.log_x and panel.numeric:
         axes.set_xscale("log")
     for index, line in enumerate(panel.lines):
         look = looks[line.name]
         shift = 0.0 if panel.numeric else 0.12 * (index - (len(panel.lines) - 1) / 2)
-        x = [place(value) + shift for value in line.x]
+        x = line.points["x"].map(_places(panel)).astype(float) + shift
         joined = look.line if panel.numeric and not line.fit else "none"
         axes.plot(
             x,
-            line.y,
+            line.points["y"],
             color=look.colour,
             marker=look.marker,
             linestyle=joined,
@@ -138,13 +136,14 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
             markersize=4 if line.fit else 5,
             alpha=0.75 if line.fit else 1,
         )
-        lows, highs = [low for low, _ in line.band], [high for _, high in line.band]
         if line.fit:
             axes.plot(*line.fit, color=look.colour, linestyle=look.line, linewidth=1.2)
-        elif panel.numeric and lows:
-            axes.fill_between(x, lows, highs, color=look.colour, alpha=0.22, linewidth=0)
-        elif lows:
-            axes.vlines(x, lows, highs, color=look.colour, linewidth=1.6)
+        elif "low" in line.points:
+            band = (x, line.points["low"], line.points["high"])
+            if panel.numeric:
+                axes.fill_between(*band, color=look.colour, alpha=0.22, linewidth=0)
+            else:
+                axes.vlines(*band, color=look.colour, linewidth=1.6)
     axes.set_title(shorten(panel.title, 60), loc="left")
     axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
     axes.grid(visible=True, linewidth=0.6)
@@ -156,24 +155,27 @@ def _places(panel: Panel) -> Callable[[Value], float]:
     """Where a value is on the x axis: itself, or its rank among the values that are no numbers."""
     if panel.numeric:
         return lambda value: float(value) if isinstance(value, int | float) else math.nan
-    return lambda value: float(panel.values.index(value))
+    return lambda value: float(panel.ticks.index(value))
 
 
 def _set_ticks(axes: Axes, panel: Panel) -> None:
     plain = FuncFormatter(lambda value, _: _short(value))
     axes.yaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_ylim())), major_formatter=plain)
     axes.yaxis.set_minor_locator(NullLocator())
-    if not panel.values:
+    if not panel.ticks:
         axes.xaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_xlim())), major_formatter=plain)
         axes.xaxis.set_minor_locator(NullLocator())
         return
-    every = math.ceil(len(panel.values) / 9)
-    shown = panel.values[::every]
+    every = math.ceil(len(panel.ticks) / 9)
+    shown = panel.ticks[::every]
     place = _places(panel)
-    axes.set_xticks([place(value) for value in shown], [shorten(show(value), 16) for value in shown])
+    labels = [shorten(show(value), 16) for value in shown]
+    axes.set_xticks([place(value) for value in shown], labels)
+    if sum(map(len, labels)) > _PANEL_WIDTH_IN * _CHARACTERS_PER_IN:
+        axes.tick_params("x", rotation=20)
     axes.xaxis.set_minor_locator(NullLocator())
     if not panel.numeric:
-        axes.set_xlim(-0.6, len(panel.values) - 0.4)
+        axes.set_xlim(-0.6, len(panel.ticks) - 0.4)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

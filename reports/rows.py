@@ -1,36 +1,26 @@
-"""Reading run folders: rows with values instead of text, and what was amiss with them."""
+"""Reading run folders: a table of rows with typed columns, and what was amiss with them."""
 
 import csv
 import io
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.results import COLUMNS, PARAMETERS, RunFolder, RunFolderError
-from reports.style import Value, counted
+import pandas as pd
 
-Row = dict[str, Value]
+from bench.results import COLUMNS, PARAMETERS, RunFolder, RunFolderError
+from reports.style import counted
 
 NEEDED = ("implementation", "status")
 UNSPECIFIED = "unspecified"
-_FILLED = ("implementation", "mode", "scope", "status")
-_TEXT = frozenset(
-    {
-        *_FILLED,
-        "composability",
-        "padding_mode",
-        "channel_order",
-        "prior",
-        "dtype",
-        "memory_format",
-        "reason",
-        "device",
-    }
-)
+CASE = [*PARAMETERS, "device"]
+_FILLED = ["implementation", "mode", "scope", "status"]
+_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "dtype", "memory_format")
+_TEXT = frozenset({*_FILLED, *_CHOICES, "reason", "device"})
 _NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
+_NO_NUMBER = ("", "nan", "inf", "-inf")
 
 
 @dataclass
@@ -38,7 +28,7 @@ class Run:
     """A run as a report sees it; `warnings` are sentences about what could not be used."""
 
     name: str
-    rows: list[Row]
+    rows: pd.DataFrame
     environment: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
 
@@ -55,8 +45,7 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     names = Counter(path.name for path in resolved)
     runs = [load_run(path, path.name if names[path.name] == 1 else str(path)) for path in resolved]
     for run in runs if len(runs) > 1 else []:
-        for row in run.rows:
-            row["run"] = run.name
+        run.rows["run"] = run.name
     return runs
 
 
@@ -69,32 +58,31 @@ def load_run(path: Path, name: str) -> Run:
     if not path.is_dir():
         raise RunFolderError(f"{path} is not a folder: give one that `python -m bench run` wrote")
     folder = RunFolder(path)
-    run = Run(name, [], _environment(folder))
+    try:
+        environment = folder.environment()
+    except UnicodeError:
+        raise RunFolderError(f"{folder.environment_path} is not UTF-8 text") from None
+    run = Run(name, pd.DataFrame(columns=COLUMNS, dtype="str"), environment)
+    run.rows = _case_rows(_typed(_whole_lines(folder, run), run), run)
+    return run
+
+
+def _whole_lines(folder: RunFolder, run: Run) -> pd.DataFrame:
+    """The table's text without lines that were torn."""
+    # Not pandas.read_csv: it fills a line that was cut off with missing values instead of telling.
     try:
         text = folder.csv_path.read_bytes().decode("utf-8-sig", errors="replace")
         records = [record for record in csv.reader(io.StringIO(text, newline="")) if record]
     except FileNotFoundError:
-        raise RunFolderError(f"{path} has no results.csv: the run wrote no table") from None
+        raise RunFolderError(f"{folder.path} has no results.csv: the run wrote no table") from None
     except csv.Error as error:
         raise RunFolderError(f"{folder.csv_path} is not a CSV table: {error}") from None
     if not records:
         run.warnings.append("results.csv is empty: it has not even a header.")
-        return run
+        return run.rows
     if not text.endswith("\n") and len(records) > 1:
         records.pop()
         run.warnings.append("The last line of results.csv was cut off while it was written; it is left out.")
-    _read_records(run, records)
-    return run
-
-
-def _environment(folder: RunFolder) -> dict[str, Any]:
-    try:
-        return folder.environment()
-    except UnicodeError:
-        raise RunFolderError(f"{folder.environment_path} is not UTF-8 text") from None
-
-
-def _read_records(run: Run, records: list[list[str]]) -> None:
     header, *lines = records
     missing = [name for name in NEEDED if name not in header]
     if missing:
@@ -103,70 +91,44 @@ def _read_records(run: Run, records: list[list[str]]) -> None:
     if absent:
         run.warnings.append(f"results.csv lacks {counted(len(absent), 'column')}: {', '.join(absent)}.")
     whole = [line for line in lines if len(line) == len(header)]
-    torn = sum(1 for line in lines if len(line) != len(header))
-    if torn:
-        run.warnings.append(f"{counted(torn, 'line')} of results.csv cut off or glued together; left out.")
-    unread: Counter[str] = Counter()
-    for line in whole:
-        run.rows.append({name: _value(name, text, unread) for name, text in zip(header, line, strict=True)})
-    run.warnings += [
-        f"{counted(count, 'value')} in column {name} is no number; left out." for name, count in unread.items()
-    ]
-    for row in run.rows:
-        row.update({name: row.get(name) or UNSPECIFIED for name in _FILLED})
-    _name_devices(run.rows)
-    run.rows = _without_repeats(run)
+    if len(whole) < len(lines):
+        torn = counted(len(lines) - len(whole), "line")
+        run.warnings.append(f"{torn} of results.csv cut off or glued together; left out.")
+    rows = pd.DataFrame(whole, columns=header, dtype="str")
+    return rows.loc[:, ~rows.columns.duplicated(keep="last")]
 
 
-def _value(name: str, text: str, unread: Counter[str]) -> Value:
-    """The text as a number where the column holds numbers, None where it is empty or no finite number."""
-    if not text:
-        return None
-    if name in _TEXT:
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
-        if name not in _NUMBERS:
-            return text
-        unread[name] += 1
-        return None
-    return number if math.isfinite(number) else None
+def _typed(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """The rows with every known column, numbers as numbers where a column holds them, missing where it is empty."""
+    typed = {}
+    for name in [*COLUMNS, *(name for name in rows.columns if name not in COLUMNS)]:
+        texts = rows[name] if name in rows else pd.Series(index=rows.index, dtype="str")
+        numbers = pd.to_numeric(texts.mask(texts.str.lower().isin(_NO_NUMBER)), errors="coerce")
+        unread = (numbers.isna() & texts.notna() & ~texts.str.lower().isin(_NO_NUMBER)).sum()
+        if name in _TEXT or (unread and name not in _NUMBERS):
+            typed[name] = texts.mask(texts == "")
+            continue
+        if unread:
+            run.warnings.append(f"{counted(unread, 'value')} in column {name} is no number; left out.")
+        typed[name] = numbers.convert_dtypes()
+    return pd.DataFrame(typed)
 
 
-def _name_devices(rows: list[Row]) -> None:
-    """Give rows without a device, as a failed case may be, the run's only one."""
-    devices = {row["device"] for row in rows if row.get("device")}
-    only = devices.pop() if len(devices) == 1 else UNSPECIFIED
-    for row in rows:
-        row["device"] = row.get("device") or only
+def _case_rows(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """One row for each case; rows without a device, as a failed case may be, get the run's only one."""
+    devices = rows["device"].dropna().unique()
+    rows[_FILLED] = rows[_FILLED].fillna(UNSPECIFIED)
+    rows["device"] = rows["device"].fillna(devices[0] if len(devices) == 1 else UNSPECIFIED)
+    repeated = rows.duplicated(CASE, keep="last")
+    if repeated.any():
+        again = counted(int(repeated.sum()), "row")
+        run.warnings.append(f"{again} of a case that was run again; only the last row of each case counts.")
+    return rows[~repeated].reset_index(drop=True)
 
 
-def _without_repeats(run: Run) -> list[Row]:
-    last = {case_key(row): row for row in run.rows}
-    repeats = len(run.rows) - len(last)
-    if repeats:
-        run.warnings.append(
-            f"{counted(repeats, 'row')} of a case that was run again; only the last row of each case counts."
-        )
-    return list(last.values())
-
-
-def case_key(row: Row, without: Sequence[str] = ()) -> tuple[Value, ...]:
-    """What makes a case the same case: its parameters (but for `without`) and the device."""
-    return tuple(row.get(name) for name in (*PARAMETERS, "device") if name not in without)
-
-
-def ok(row: Row) -> bool:
-    """Whether the case was measured."""
-    return row["status"] == "ok"
-
-
-def positive(row: Row, name: str) -> float | None:
-    """The row's number where it is above 0, so that it has a logarithm; None for cases that are not ok."""
-    value = row.get(name)
-    return float(value) if ok(row) and isinstance(value, int | float) and value > 0 else None
+def measured(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The column's numbers where cases are ok and the number is above 0, so that it has a logarithm."""
+    if not pd.api.types.is_numeric_dtype(rows[name]):
+        return pd.Series(float("nan"), rows.index)
+    values = rows[name].astype("float64")
+    return values.where((rows["status"] == "ok") & (values > 0))

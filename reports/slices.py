@@ -1,19 +1,25 @@
 """Groups of comparable rows, the swept axes in them, and the one-at-a-time slice along each axis."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.results import PARAMETERS
-from reports.rows import Row, Run, case_key
-from reports.style import Value, show
+import pandas as pd
 
-COORDINATES = tuple(name for name in PARAMETERS if name not in ("implementation", "mode", "scope"))
-MODES = ("forward", "backward", "forward_backward")
-SCOPES = ("operator", "layer", "network")
+from bench.results import PARAMETERS, STATUSES
+from reports.rows import CASE, Run
+from reports.style import LOOKS, Value, show
 
-Point = tuple[Value, ...]
+COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "mode", "scope")]
+# Columns that pool() adds: the device, with the run where runs overlap, and a number for what is paired.
+PLACE, PROBLEM = "_place", "_problem"
+KEYS = [PLACE, "scope", "mode", "implementation"]
+_ORDERS: dict[str, Sequence[str]] = {
+    "scope": ("operator", "layer", "network"),
+    "mode": ("forward", "backward", "forward_backward"),
+    "implementation": tuple(LOOKS),
+    "status": STATUSES,
+}
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,12 @@ AXES = (
 
 @dataclass(frozen=True)
 class Slice:
-    """The rows that differ from the base along one axis only, and the axis's values in order."""
+    """The rows that differ from the base along one axis only, where each is on it, and its values in order."""
 
     axis: Axis
-    rows: list[Row]
-    values: list[Value]
-
-    def at(self, row: Row) -> Value:
-        """The row's value on the axis."""
-        return coordinate(row, self.axis.columns[0])
+    rows: pd.DataFrame
+    along: pd.Series
+    ticks: list[Value]
 
 
 @dataclass(frozen=True)
@@ -66,20 +69,15 @@ class Group:
 
     place: str
     scope: str
-    rows: list[Row]
-
-    @property
-    def modes(self) -> list[str]:
-        """The modes present, forward first."""
-        return in_known_order({str(row["mode"]) for row in self.rows}, MODES)
+    rows: pd.DataFrame
 
     @cached_property
-    def points(self) -> list[Point]:
-        """Each row's point."""
-        return [tuple(coordinate(row, name) for name in COORDINATES) for row in self.rows]
+    def points(self) -> pd.DataFrame:
+        """Each row's coordinates, "" where there is none."""
+        return coordinates(self.rows)
 
     @cached_property
-    def base(self) -> Point:
+    def base(self) -> pd.Series:
         """The point whose slices hold the most rows; of several, the one in the middle."""
         return _base(self.points)
 
@@ -87,21 +85,25 @@ class Group:
     def slices(self) -> list[Slice]:
         """A slice for each axis that has more than one value while everything else is as at the base."""
         found = (_slice(axis, self) for axis in AXES)
-        return [one for one in found if len(one.values) > 1]
+        return [one for one in found if len(one.ticks) > 1]
 
 
-def group_rows(runs: Sequence[Run]) -> list[Group]:
-    """All rows, parted by place and scope; runs are parted only if they share a case on one device."""
-    cases = Counter(case_key(row) for run in runs for row in run.rows)
-    overlap = any(count > 1 for count in cases.values())
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for run in runs:
-        for row in run.rows:
-            place = f"{row['device']}, run {run.name}" if overlap else str(row["device"])
-            groups.setdefault((place, str(row["scope"])), []).append(row)
-    places = list(dict.fromkeys(place for place, _ in groups))
-    scopes = in_known_order({scope for _, scope in groups}, SCOPES)
-    return [Group(p, s, groups[p, s]) for p in places for s in scopes if (p, s) in groups]
+def pool(runs: Sequence[Run]) -> pd.DataFrame:
+    """All rows by place and scope; runs are places of their own only if they share a case on one device."""
+    cases = pd.concat([run.rows for run in runs], ignore_index=True)
+    overlap = cases.duplicated(CASE).any()
+    cases[PLACE] = cases["device"] + ", run " + cases["run"] if overlap else cases["device"]
+    cases[PROBLEM] = cases.groupby([PLACE, *PARAMETERS[1:]], dropna=False).ngroup()
+    for name, known in {PLACE: cases[PLACE].unique(), **_ORDERS}.items():
+        categories = in_known_order(cases[name].unique(), list(known))
+        cases[name] = pd.Categorical(cases[name], categories, ordered=True)
+    return cases.sort_values([PLACE, "scope"], kind="stable", ignore_index=True)
+
+
+def group_rows(cases: pd.DataFrame) -> list[Group]:
+    """The pooled rows, parted by place and scope."""
+    parts = cases.groupby([PLACE, "scope"], observed=True)
+    return [Group(str(place), str(scope), rows) for (place, scope), rows in parts]
 
 
 def in_known_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
@@ -109,61 +111,56 @@ def in_known_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-def coordinate(row: Row, name: str) -> Value:
-    """The row's parameter; padding that keeps the size is "same", and so does not vary with k."""
-    value = row.get(name)
-    if name != "padding":
-        return value
-    kernel_size, dilation = row.get("kernel_size"), row.get("dilation", 1)
-    if not isinstance(kernel_size, int) or not isinstance(dilation, int) or not isinstance(value, int):
-        return value
-    return "same" if kernel_size % 2 and value == dilation * (kernel_size - 1) // 2 else value
+def coordinates(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows' parameters; padding that keeps the size is "same", and so does not vary with k."""
+    points = rows[COORDINATES].astype(object)
+    points = points.where(points.notna(), "")
+    k, dilation, padding = (pd.to_numeric(rows[name], "coerce") for name in ("kernel_size", "dilation", "padding"))
+    same = (k % 2 == 1) & (padding == dilation.fillna(1) * (k - 1) // 2)
+    points["padding"] = points["padding"].mask(same.fillna(value=False).astype(bool), "same")
+    return points
 
 
-def sort_key(value: Value) -> tuple[int, float, str]:
-    """Orders numbers before texts before nothing."""
-    if isinstance(value, str):
-        return (1, 0.0, value)
-    return (2, 0.0, "") if value is None else (0, float(value), "")
-
-
-def describe(base: Point) -> str:
+def describe(base: pd.Series) -> str:
     """A point in words."""
-    at = dict(zip(COORDINATES, base, strict=True))
-    square = at["height"] == at["width"]
-    parts = [f"{show(at['height'])}×{show(at['width'])} pixels"] if square else []
-    skipped = ("height", "width") if square else ()
-    for name, value in at.items():
-        if name not in skipped and value is not None:
-            parts.append(f"{name.replace('_', ' ')} {show(value)}")
-    return ", ".join(parts)
+    at = {str(name): value for name, value in base.items() if value != ""}
+    parts = []
+    if at.get("height") == at.get("width") and "height" in at:
+        parts.append(f"{show(at.pop('height'))}×{show(at.pop('width'))} pixels")
+    return ", ".join([*parts, *(f"{name.replace('_', ' ')} {show(value)}" for name, value in at.items())])
 
 
-def _elsewhere(point: Point, axis: Axis) -> Point:
-    return tuple(value for name, value in zip(COORDINATES, point, strict=True) if name not in axis.columns)
+def _ordered(values: Iterable[Value]) -> list[Value]:
+    """The values once each, numbers before texts."""
+    return sorted(set(values), key=lambda value: (isinstance(value, str), value))
 
 
-def _on(point: Point, axis: Axis) -> bool:
-    """Whether a point may lie on the axis: parameters that vary together are equal."""
-    values = {value for name, value in zip(COORDINATES, point, strict=True) if name in axis.columns}
-    return len(values) == 1
+def _elsewhere(axis: Axis) -> list[str]:
+    return [name for name in COORDINATES if name not in axis.columns]
 
 
-def _base(points: list[Point]) -> Point:
-    on_slice = {axis.name: Counter(_elsewhere(p, axis) for p in points if _on(p, axis)) for axis in AXES}
-    ranks = [sorted({p[i] for p in points}, key=sort_key) for i in range(len(COORDINATES))]
+def _on(points: pd.DataFrame, axis: Axis) -> pd.Series:
+    """Which points may lie on the axis: parameters that vary together are equal."""
+    return points[list(axis.columns)].eq(points[axis.columns[0]], axis=0).all(axis=1)
 
-    def merit(point: Point) -> tuple[int, float]:
-        rows = sum(on_slice[axis.name][_elsewhere(point, axis)] for axis in AXES if _on(point, axis))
-        offsets = (abs(2 * r.index(value) - len(r) + 1) / len(r) for value, r in zip(point, ranks, strict=True))
-        return rows, -sum(offsets)
 
-    return max(dict.fromkeys(points), key=merit)
+def _base(points: pd.DataFrame) -> pd.Series:
+    rows = pd.Series(0, points.index)
+    offsets = pd.Series(0.0, points.index)
+    for axis in AXES:
+        on = points[_on(points, axis)]
+        together = on.groupby(_elsewhere(axis), sort=False)[axis.columns[0]].transform("size")
+        rows = rows.add(together, fill_value=0)
+    for name in COORDINATES:
+        order = _ordered(points[name])
+        offset = {value: abs(2 * i - len(order) + 1) / len(order) for i, value in enumerate(order)}
+        offsets += points[name].map(offset)
+    most = rows == rows.max()
+    return points[most].iloc[int(offsets[most].argmin())]
 
 
 def _slice(axis: Axis, group: Group) -> Slice:
-    elsewhere = _elsewhere(group.base, axis)
-    found = zip(group.rows, group.points, strict=True)
-    rows = [row for row, point in found if _elsewhere(point, axis) == elsewhere and _on(point, axis)]
-    values = {coordinate(row, axis.columns[0]) for row in rows} - {None}
-    return Slice(axis, rows, sorted(values, key=sort_key))
+    elsewhere = _elsewhere(axis)
+    here = _on(group.points, axis) & (group.points[elsewhere] == group.base[elsewhere]).all(axis=1)
+    along = group.points.loc[here, axis.columns[0]]
+    return Slice(axis, group.rows[here], along, _ordered(set(along) - {""}))

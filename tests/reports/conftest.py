@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import RunFolder
-from reports.rows import Row
+from bench.results import Row, RunFolder
 
 BASE: Mapping[str, Any] = {
     "implementation": "unfold",

@@ -2,18 +2,24 @@
 
 import math
 
+import pandas as pd
 import pytest
 
+from bench.results import Row
 from reports.fits import Fit, chosen_groups, fits
-from reports.rows import Row, load_run
-from reports.slices import Group, coordinate, describe, group_rows
+from reports.rows import load_run
+from reports.slices import Group, coordinates, describe, group_rows, pool
 from reports.speedups import speedups
 from reports.tables import memory_table, sample_table, short_table
 from tests.reports.conftest import MakeRun, case, failed, sweep
 
 
+def cases_of(make_run: MakeRun, rows: list[Row]) -> pd.DataFrame:
+    return pool([load_run(make_run(rows), "run")])
+
+
 def groups_of(make_run: MakeRun, rows: list[Row]) -> list[Group]:
-    return group_rows([load_run(make_run(rows), "run")])
+    return group_rows(cases_of(make_run, rows))
 
 
 def test_speedup_is_the_geometric_mean_of_the_pairs(make_run: MakeRun) -> None:
@@ -29,12 +35,13 @@ def test_speedup_is_the_geometric_mean_of_the_pairs(make_run: MakeRun) -> None:
         case(1.0, m=16, implementation="triton"),
         case(5.0, m=32),
     ]
-    (speedup,) = speedups(groups_of(make_run, rows))
-    assert speedup.implementation == "triton"
-    assert speedup.mean == pytest.approx(math.sqrt(4 * 9))
-    assert (speedup.least, speedup.most, speedup.pairs) == (4, 9, 2)
-    expected = {"unfold out_of_memory": 1, "unsupported": 1, "unfold not run": 1, "not run": 1}
-    assert dict(speedup.left_out) == expected
+    (speedup,) = speedups(cases_of(make_run, rows)).to_dict("records")
+    assert speedup["implementation"] == "triton"
+    assert speedup["speedup"] == pytest.approx(math.sqrt(4 * 9))
+    assert (speedup["least"], speedup["most"], speedup["pairs"]) == (4, 9, 2)
+    assert speedup["left out"] == 4
+    expected = {"1 unfold out_of_memory", "1 unsupported", "1 unfold not run", "1 not run"}
+    assert set(speedup["why"].split(", ")) == expected
 
 
 def test_modes_scopes_and_devices_are_never_paired(make_run: MakeRun) -> None:
@@ -44,7 +51,7 @@ def test_modes_scopes_and_devices_are_never_paired(make_run: MakeRun) -> None:
         case(1.0, implementation="triton", scope="layer"),
         case(1.0, implementation="triton", device="cuda"),
     ]
-    assert {speedup.pairs for speedup in speedups(groups_of(make_run, rows))} == {0}
+    assert set(speedups(cases_of(make_run, rows))["pairs"]) == {0}
 
 
 def test_fit_recovers_a_known_slope(make_run: MakeRun) -> None:
@@ -86,13 +93,12 @@ def test_constant_latency_is_fitted_with_slope_zero(make_run: MakeRun) -> None:
 def test_layer_is_preferred_for_the_fit(make_run: MakeRun) -> None:
     groups = groups_of(make_run, [case(1.0), case(2.0, scope="layer")])
     assert [group.scope for group in chosen_groups(groups)] == ["layer"]
-    groups = group_rows([])
-    assert chosen_groups(groups) == []
+    assert chosen_groups([]) == []
 
 
 def test_slices_move_one_parameter(make_run: MakeRun) -> None:
     (group,) = groups_of(make_run, sweep({"unfold": 1.0, "triton": 9.0}))
-    assert {one.axis.name: one.values for one in group.slices} == {
+    assert {one.axis.name: one.ticks for one in group.slices} == {
         "kernel_size": [3, 5, 7, 9],
         "m": [1, 2, 8, 16],
         "resolution": [7, 14, 28, 56],
@@ -105,14 +111,14 @@ def test_grid_is_cut_through_its_middle(make_run: MakeRun) -> None:
     rows = [case(1.0, kernel_size=k, m=m) for k in (3, 5, 7) for m in (1, 2, 4, 8, 16)]
     (group,) = groups_of(make_run, rows)
     k, m = group.slices
-    assert {row["m"] for row in k.rows} == {4}
-    assert {row["kernel_size"] for row in m.rows} == {5}
+    assert set(k.rows["m"]) == {4}
+    assert set(m.rows["kernel_size"]) == {5}
 
 
 def test_height_and_width_on_their_own_are_two_axes(make_run: MakeRun) -> None:
     rows = [case(1.0, height=h, width=w) for h, w in ((28, 28), (14, 28), (56, 28), (28, 7), (14, 14))]
     (group,) = groups_of(make_run, rows)
-    assert {one.axis.name: one.values for one in group.slices} == {
+    assert {one.axis.name: one.ticks for one in group.slices} == {
         "resolution": [14, 28],
         "height": [14, 28, 56],
         "width": [7, 28],
@@ -120,9 +126,9 @@ def test_height_and_width_on_their_own_are_two_axes(make_run: MakeRun) -> None:
 
 
 def test_padding_that_keeps_the_size_is_no_axis(make_run: MakeRun) -> None:
-    assert coordinate(case(kernel_size=9), "padding") == "same"
-    assert coordinate(case(kernel_size=9, padding=1), "padding") == 1
-    (group,) = groups_of(make_run, [case(1.0), case(1.0, kernel_size=9)])
+    rows = cases_of(make_run, [case(1.0), case(1.0, kernel_size=9), case(kernel_size=9, padding=1, m=1)])
+    assert list(coordinates(rows)["padding"]) == ["same", "same", 1]
+    (group,) = group_rows(rows.iloc[:2])
     assert [one.axis.name for one in group.slices] == ["kernel_size"]
 
 
@@ -139,33 +145,29 @@ def test_memory_is_compared_with_baseline_and_prediction(make_run: MakeRun) -> N
         case(1.0, m=2, peak_mib=90, predicted_mib=90),
         case(1.0, m=2, implementation="triton", peak_mib=10, predicted_mib=5),
     ]
-    table = memory_table(groups_of(make_run, rows))
-    triton = dict(zip(table.columns, table.rows[1], strict=True))
+    triton = memory_table(cases_of(make_run, rows)).frame.iloc[1]
+    assert triton["implementation"] == "triton"
     assert triton["of unfold's"] == pytest.approx(1 / 6)
     assert (triton["measured / predicted"], triton["at most"]) == (1.5, 2)
 
 
 def test_spread_of_samples(make_run: MakeRun) -> None:
-    table = sample_table(groups_of(make_run, [case(2.0), case(3.0, m=1, samples=10)]))
-    row = dict(zip(table.columns, table.rows[0], strict=True))
+    row = sample_table(cases_of(make_run, [case(2.0), case(3.0, m=1, samples=10)])).frame.iloc[0]
     assert (row["measured"], row["least samples"], row["median samples"]) == (2, 10, 15)
     assert row["worst spread"] == pytest.approx(0.3)
 
 
 def test_short_table_has_a_row_per_case_and_its_speedup(make_run: MakeRun) -> None:
-    table = short_table(groups_of(make_run, sweep({"unfold": 1.0, "triton": 9.0})))
-    assert len(table.rows) == 20
-    column = table.columns.index("speedup")
-    names = table.columns.index("implementation")
-    assert {(row[names], round(float(row[column] or 0), 6)) for row in table.rows} == {
-        ("unfold", 1),
-        ("triton", 9),
-    }
-    assert "batch" not in table.folded().columns
+    table = short_table(cases_of(make_run, sweep({"unfold": 1.0, "triton": 9.0})))
+    assert len(table.frame) == 20
+    pairs = zip(table.frame["implementation"], table.frame["speedup"].round(6), strict=True)
+    assert set(pairs) == {("unfold", 1), ("triton", 9)}
+    assert "batch" not in table.folded().frame
     assert table.folded().constants["batch"] == 2
 
 
 def test_fit_line_passes_through_its_points() -> None:
-    fit = Fit("cpu", "layer", "forward", "unfold", (), slope=2.0, intercept=-1.0)
-    assert fit.at(10) == pytest.approx(10)
-    assert fit.factor(10, 30) == pytest.approx(3)
+    points = pd.DataFrame({"cost": [10.0], "latency_ms": [30.0]})
+    fit = Fit("cpu", "layer", "forward", "unfold", points, slope=2.0, intercept=-1.0)
+    assert list(fit.at(points["cost"])) == pytest.approx([10])
+    assert list(fit.factors) == pytest.approx([3])

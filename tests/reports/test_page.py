@@ -2,8 +2,6 @@
 
 import csv
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from base64 import b64decode
 from html.parser import HTMLParser
@@ -14,10 +12,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench.results import STATUSES
+from bench.results import STATUSES, Row
 from reports.__main__ import main
-from reports.output import OutputError, write_report
-from reports.rows import Row, load_run
 from tests.reports.conftest import MakeRun, case, failed, sweep
 
 HOSTILE = '<script>alert("1")</script>$x_{$|&'
@@ -131,6 +127,7 @@ def test_hostile_text_is_shown_and_not_run(make_run: MakeRun) -> None:
         [failed("unsupported", "no")],
         [failed(status, "why", m=m) for m, status in enumerate(STATUSES, 1)],
         [case(1.0, m=m, peak_mib=None, latency_p20_ms=None, paper_cost=None, images_per_s=None) for m in (1, 2)],
+        [case(1.0, m=m, latency_p80_ms=None) for m in (1, 2)],
         [case(0.0, m=m) for m in (1, 2)],
         [case(1.0, batch=n) for n in (0, 1)],
         [case(1.0, dtype="float16"), case(2.0, dtype="bfloat16"), case(2.0, dtype="bfloat16", prior=False)],
@@ -143,6 +140,7 @@ def test_hostile_text_is_shown_and_not_run(make_run: MakeRun) -> None:
         "unsupported",
         "failures",
         "sparse",
+        "half-a-band",
         "zero",
         "batch-0",
         "words",
@@ -173,6 +171,27 @@ def test_grid_says_what_the_slices_leave_out(make_run: MakeRun) -> None:
     assert "4 of 9 cases lie off all such slices" in page
 
 
+def test_stages_have_a_figure_for_each_mode(make_run: MakeRun) -> None:
+    points = [{"channels": c, "height": h, "width": h, "stride": s} for c, h, s in ((64, 112, 2), (100, 56, 1))]
+    modes = ("forward", "backward")
+    rows = [case(1.0 + i, **point, mode=mode) for i, point in enumerate(points) for mode in modes]
+    run = make_run([*rows, failed("error", "no", **points[0], implementation="triton")])
+    page = page_of(run)
+    assert "unfold 1 at 64×112² s2 to 2 at 100×56² s1, up" in page
+    assert "Missing: triton (error throughout)." in page
+    assert {path.stem for path in (run / "report" / "plots").glob("problems*.png")} == {
+        "problems_operator_forward",
+        "problems_operator_backward",
+    }
+
+
+def test_reason_in_the_verdict_is_short(make_run: MakeRun) -> None:
+    page = page_of(make_run([case(1.0), failed("error", "why " * 99, implementation="triton")]))
+    (reason,) = re.findall(r"triton was measured in none of its 1 case \((.*)\)\.", page)
+    assert reason.startswith("error: why why")
+    assert len(reason) <= 80
+
+
 def test_points_that_failed_are_named(make_run: MakeRun) -> None:
     rows = [case(1.0), case(2.0, m=1), failed("out_of_memory", "large", m=2)]
     rows += [failed("unsupported", "no", m=m, implementation="triton") for m in (1, 2, 8)]
@@ -185,76 +204,6 @@ def test_operator_rows_carry_the_remark_on_the_formula(make_run: MakeRun) -> Non
     assert "1×1 convolutions" in page_of(make_run(rows, "operator"))
     layer = [{**row, "scope": "layer"} for row in rows]
     assert "1×1 convolutions" not in page_of(make_run([*rows, *layer], "layer"))
-
-
-def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:
-    run = make_run([failed("error", "no")])
-    page_of(run)
-    (run / "report" / "plots" / "old.png").touch()
-    page_of(run)
-    assert not (run / "report" / "plots" / "old.png").exists()
-
-
-def test_folder_of_others_is_left_alone(make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run([case(1.0)])
-    code, _, errors = report(run, "--out", str(run))
-    assert (code, len(errors.splitlines())) == (2, 1)
-    assert "no part of a report" in errors
-    (tmp_path / "file").touch()
-    assert report(run, "--out", str(tmp_path / "file"))[0] == 2
-    assert (run / "results.csv").exists()
-
-
-def test_failure_leaves_the_old_report(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make_run([case(1.0)])
-    page_of(run)
-
-    def fail(_: object) -> str:
-        raise OutputError("no page")
-
-    monkeypatch.setattr("reports.output.render", fail)
-    with pytest.raises(OutputError):
-        write_report([load_run(run, "run")], run / "report")
-    assert (run / "report" / "index.html").exists()
-    assert {path.name for path in run.iterdir() if path.is_dir()} == {"report"}
-
-
-def test_several_runs_need_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
-    first = make_run([case(1.0)], "first")
-    second = make_run([case(1.0)], "second", {"versions": {"torch": "2.14.0"}})
-    code, _, errors = report(first, str(second))
-    assert (code, errors.splitlines()) == (2, [errors.strip()])
-    assert "--out" in errors
-    assert report(first, str(second), "--out", str(tmp_path / "out"))[0] == 0
-    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert "The runs differ in versions.torch." in page
-    assert "cpu, run second" in page
-    with (tmp_path / "out" / "tables" / "all_columns.csv").open(newline="", encoding="utf-8") as file:
-        assert [(row["device"], row["run"]) for row in csv.DictReader(file)] == [
-            ("cpu, run first", "first"),
-            ("cpu, run second", "second"),
-        ]
-
-
-def test_misspelt_folder_is_one_line(tmp_path: Path) -> None:
-    code, _, errors = report(tmp_path / "rnu")
-    assert (code, len(errors.splitlines())) == (2, 1)
-    assert "is not a folder" in errors
-
-
-def test_torch_and_kernels_are_not_imported(make_run: MakeRun) -> None:
-    run = make_run([case(1.0), case(2.0, m=1)])
-    code = (
-        "import sys; from pathlib import Path; from reports.__main__ import main; "
-        f"main([Path({str(run)!r})]); "
-        "sys.exit(bool({'torch', 'triton', 'kernels'} & sys.modules.keys()))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-def test_help_is_quick_to_import() -> None:
-    code = "import sys, reports.__main__; sys.exit(bool({'matplotlib', 'scipy', 'jinja2'} & sys.modules.keys()))"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_long_tables_are_cut_on_the_page_alone(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

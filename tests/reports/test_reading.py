@@ -7,7 +7,7 @@ import pytest
 
 from bench.results import COLUMNS, RunFolderError
 from reports.rows import load_run, load_runs
-from reports.slices import group_rows
+from reports.slices import group_rows, pool
 from reports.style import LOOKS, looks, show
 from tests.reports.conftest import MakeRun, case, failed
 
@@ -30,7 +30,7 @@ def test_torn_last_line_is_left_out(make_run: MakeRun, cut: int) -> None:
     with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
         file.write(text.rstrip("\n")[:-cut])
     read = load_run(run, "run")
-    assert [row["m"] for row in read.rows] == [8, 1]
+    assert list(read.rows["m"]) == [8, 1]
     assert "cut off" in read.warnings[0]
 
 
@@ -39,7 +39,7 @@ def test_lines_glued_together_are_left_out(make_run: MakeRun) -> None:
     lines = lines_of(run)
     (run / "results.csv").write_text(lines[0] + lines[1] + lines[2][:40] + lines[3], encoding="utf-8")
     read = load_run(run, "run")
-    assert [row["m"] for row in read.rows] == [8]
+    assert list(read.rows["m"]) == [8]
     assert read.warnings == ["1 line of results.csv cut off or glued together; left out."]
 
 
@@ -47,7 +47,7 @@ def test_lines_glued_together_are_left_out(make_run: MakeRun) -> None:
 def test_table_without_rows(make_run: MakeRun, text: str) -> None:
     run = make_run([])
     (run / "results.csv").write_text(text, encoding="utf-8")
-    assert load_run(run, "run").rows == []
+    assert load_run(run, "run").rows.empty
 
 
 def test_older_and_newer_columns(make_run: MakeRun) -> None:
@@ -60,41 +60,41 @@ def test_older_and_newer_columns(make_run: MakeRun) -> None:
     }
     rewrite(run, [row])
     read = load_run(run, "run")
-    assert read.rows[0]["latency_ms"] == 1.5
-    assert read.rows[0]["colour"] == "red"
-    assert read.rows[0]["mode"] == "unspecified"
+    assert read.rows["latency_ms"][0] == 1.5
+    assert read.rows["colour"][0] == "red"
+    assert read.rows["mode"][0] == "unspecified"
     assert f"lacks {len(COLUMNS) - 3} columns" in read.warnings[0]
 
 
 def test_values_that_are_no_numbers(make_run: MakeRun) -> None:
     run = make_run([{**case(1.0), "latency_ms": "fast"}, {**case(1.0, m=1), "latency_ms": "nan"}])
     read = load_run(run, "run")
-    assert [row["latency_ms"] for row in read.rows] == [None, None]
+    assert list(read.rows["latency_ms"].isna()) == [True, True]
     assert read.warnings == ["1 value in column latency_ms is no number; left out."]
 
 
 def test_last_row_of_a_repeated_case_counts(make_run: MakeRun) -> None:
     read = load_run(make_run([failed("crashed", "gone"), case(2.0)]), "run")
-    assert [row["status"] for row in read.rows] == ["ok"]
+    assert list(read.rows["status"]) == ["ok"]
     assert "run again" in read.warnings[0]
 
 
 def test_failed_row_without_device_joins_the_only_one(make_run: MakeRun) -> None:
     rows = [case(1.0, device="cuda"), failed("crashed", "gone", m=1, device=None)]
-    assert {row["device"] for row in load_run(make_run(rows), "run").rows} == {"cuda"}
+    assert set(load_run(make_run(rows), "run").rows["device"]) == {"cuda"}
 
 
 def test_devices_are_kept_apart(make_run: MakeRun) -> None:
     run = make_run([case(1.0), case(1.0, device="cuda")])
-    assert [group.place for group in group_rows([load_run(run, "run")])] == ["cpu", "cuda"]
+    assert [group.place for group in group_rows(pool([load_run(run, "run")]))] == ["cpu", "cuda"]
 
 
 def test_runs_are_pooled_unless_they_overlap(make_run: MakeRun) -> None:
     first = make_run([case(1.0)], "first")
     second = make_run([case(1.0, implementation="triton")], "second")
     again = make_run([case(1.5)], "again")
-    assert len(group_rows(load_runs([first, second]))) == 1
-    places = [group.place for group in group_rows(load_runs([first, again]))]
+    assert len(group_rows(pool(load_runs([first, second])))) == 1
+    places = [group.place for group in group_rows(pool(load_runs([first, again])))]
     assert places == ["cpu, run first", "cpu, run again"]
 
 
