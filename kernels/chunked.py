@@ -170,8 +170,8 @@ def _add_gradients(grads: _Operands, part: _Operands, chunk: Chunk, grad_out: Te
     grad_logits = weights.mul_(grad_weights)
     keys = windows(part.key, problem, chunk.height)
     share.query.add_((grad_logits * composability.query_slope(part.query, keys)).sum((0, 1)))
+    grad_keys = grad_logits * composability.key_slope(part.query, keys)
     for tap in _taps(problem):
-        slopes = composability.key_slope(part.query, keys[tap])
-        _pixels_of(tap, share.key, chunk, problem).addcmul_(grad_logits[tap], slopes)
+        _pixels_of(tap, share.key, chunk, problem).add_(grad_keys[tap])
     if share.prior is not None:
         share.prior.add_(grad_logits.sum((2, 4, 5)).permute(2, 0, 1))

@@ -10,7 +10,7 @@ import torch
 from .problem import Problem, require_int
 
 # A chunk near a core's caches is faster than one far beyond; a GPU wants enough work per launch.
-FAST_CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
+FAST_CHUNK_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
 _SHARE_OF_FREE = 0.25
 
 
