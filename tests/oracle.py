@@ -105,15 +105,9 @@ def local_relation(operands: Operands, grad: Array, options: Options) -> Referen
         c = members(g, channels, options)
         q, dy = float(query[n, g, i, j]), grad[n, c, i, j]
         # A tap outside the image (only "zeros" has such taps) meets a key of 0 and values of 0.
-        ks = [
-            float(key[n, g, row, column]) if ok else 0.0 for (_, _, row, column), ok in zip(taps, inside, strict=True)
-        ]
-        xs = np.array(
-            [
-                value[n, c, row, column] if ok else np.zeros(len(c))
-                for (_, _, row, column), ok in zip(taps, inside, strict=True)
-            ]
-        )
+        places = [tap[2:] if ok else None for tap, ok in zip(taps, inside, strict=True)]
+        ks = [0.0 if place is None else float(key[n, g, *place]) for place in places]
+        xs = np.array([np.zeros(len(c)) if place is None else value[n, c, *place] for place in places])
         phis: Array = np.array([phi.value(q, one) for one in ks])
         biases = np.array([priors[g, u, v] for u, v, _, _ in taps])
         largest = max(largest, float(np.max(np.abs(phis) + np.abs(biases))))

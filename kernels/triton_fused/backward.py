@@ -203,11 +203,10 @@ def local_relation_key_kernel(
         for c in tl.static_range(SPAN):
             in_output = seen & (first_query + c >= 0) & (first_query + c < out_width)
             pixel = row * out_width + first_query + c
-            query = load_scalar(query_ptr + out_pixels * S.groups, pixel * S.groups + group, in_output, 0.0)
+            place = pixel * S.groups + group
+            query = load_scalar(query_ptr + out_pixels * S.groups, place, in_output, 0.0)
             # Where there is no query, +inf makes the weight 0.
-            log_sum = load_scalar(
-                log_sum_ptr + out_pixels * S.groups, pixel * S.groups + group, in_output, float("inf")
-            )
+            log_sum = load_scalar(log_sum_ptr + out_pixels * S.groups, place, in_output, float("inf"))
             mean = load_scalar(mean_ptr + out_pixels * PARTS, pixel * PARTS + part, in_output, 0.0)
             grad = load_members(grad_out_ptr + out_pixels * S.channels, pixel, part, in_output, S)
             new_keys, new_values = (), ()
@@ -227,12 +226,8 @@ def local_relation_key_kernel(
                         grad_value += weight[:, None] * grad[p]
                     new_values = new_values + (grad_value,)
             grad_keys, grad_values = new_keys, new_values
-
     for r in tl.static_range(COLUMNS):
         in_input = in_lane & (x + r < width)
         pixel = y * width + x + r
         tl.store(grad_key_ptr + in_pixels * PARTS + pixel * PARTS + part, grad_keys[r], mask=in_input)
-        pieces = ()
-        for p in tl.static_range(PIECES):
-            pieces = pieces + (grad_values[r * PIECES + p],)
-        store_members(grad_value_ptr + in_pixels * S.channels, pixel, part, in_input, pieces, S)
+        store_members(grad_value_ptr + in_pixels * S.channels, pixel, part, in_input, grad_values, r * PIECES, S)

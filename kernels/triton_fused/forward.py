@@ -95,7 +95,7 @@ def local_relation_forward_kernel(
         normalised = ()
         for p in tl.static_range(PIECES):
             normalised = normalised + (sums[r * PIECES + p] * (1 / total)[:, None],)
-        store_members(out_ptr, y * out_width + x + r, part, in_output, normalised, S)
+        store_members(out_ptr, y * out_width + x + r, part, in_output, normalised, 0, S)
         if SAVE_LOG_SUM:
             place = (y * out_width + x + r) * S.groups + group
             tl.store(log_sum_ptr + place, shifts[r] + tl.log2(total), mask=in_output & (part % S.slices == 0))

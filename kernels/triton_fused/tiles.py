@@ -70,14 +70,14 @@ def load_members(ptr, pixel, part, ok, S: tl.constexpr):
 
 
 @triton.jit
-def store_members(ptr, pixel, part, ok, pieces, S: tl.constexpr):
-    """Write a lane's channels of one pixel from a tuple of [LANES, PIECE]."""
+def store_members(ptr, pixel, part, ok, pieces, FIRST: tl.constexpr, S: tl.constexpr):
+    """Write a lane's channels of one pixel: of a tuple of [LANES, PIECE] the pieces from FIRST on."""
     PIECES: tl.constexpr = S.pieces
     PIECE: tl.constexpr = S.piece
     offset = pixel * S.channels + member_offset(part, S)
     for p in tl.static_range(PIECES):
         place = (offset + p * PIECE * S.member_step)[:, None] + tl.arange(0, PIECE)[None, :]
-        tl.store(ptr + place, pieces[p].to(ptr.dtype.element_ty), mask=member_mask(part, p, ok, S)[:, None])
+        tl.store(ptr + place, pieces[FIRST + p].to(ptr.dtype.element_ty), mask=member_mask(part, p, ok, S)[:, None])
 
 
 @triton.jit
