@@ -65,6 +65,11 @@ class Geometry:
         return self.piece // (1 + self.halves)
 
     @property
+    def cells(self) -> int:
+        """Lanes of each group in a program whose groups are side by side."""
+        return self.lanes // self.lane_groups
+
+    @property
     def stacked_taps(self) -> int:
         """The power of two that holds a window row of taps."""
         return 1 << (self.kernel_size - 1).bit_length()
@@ -113,10 +118,11 @@ class Geometry:
         """Programs over a batch of images, for one chunk of groups."""
         blocks = -(-width // self.columns)
         strips, cells = -(-height // self.rows), self.rows * blocks * batch
-        lanes_of_strip = cells * (self.lane_groups or self.parts)
-        if self.rows == 1:
-            return strips * -(-lanes_of_strip // self.lanes)
-        return -(-strips * lanes_of_strip // self.lanes)
+        if self.rows > 1:
+            strips, cells = 1, strips * cells
+        if self.lane_groups:
+            return strips * -(-cells // self.cells)
+        return strips * -(-cells * self.parts // self.lanes)
 
 
 @cache

@@ -101,7 +101,7 @@ def dot_members(left, right, start, S: tl.constexpr):
     MEMBERS: tl.constexpr = S.vectors * S.vector
     total = start
     for j in tl.static_range(MEMBERS):
-        total += left[j] * right[j]
+        total = tl.fma(left[j], right[j], total)
     return total
 
 

@@ -72,7 +72,7 @@ def lane_position(batch, height, width, S: tl.constexpr):
         tile = tile % tiles_of_row
     if S.lane_groups > 0:
         part = program % S.group_chunks * S.lane_groups + lane % S.lane_groups
-        cell = tile * (S.lanes // S.lane_groups) + lane // S.lane_groups
+        cell = tile * S.cells + lane // S.lane_groups
     else:
         first = tile * S.lanes
         part = first % PARTS + lane
