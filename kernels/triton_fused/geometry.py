@@ -1,4 +1,4 @@
-"""What a kernel knows at compile time: the layer's options, how lanes are laid out, and which taps join which columns."""
+"""What a kernel knows at compile time: the layer's options, how lanes are laid out, what each of them reads."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -108,11 +108,6 @@ class Geometry:
     def tests_taps(self) -> bool:
         """Whether the taps of a lane must be tested for lying outside the image."""
         return self.masked and not (self.rows == 1 and self.gathered_width > 0)
-
-    @property
-    def warps(self) -> int:
-        """Warps of a program, a lane per thread."""
-        return self.lanes // 32
 
     def tiles(self, batch: int, height: int, width: int) -> int:
         """Programs over a batch of images, for one chunk of groups."""

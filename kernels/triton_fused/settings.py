@@ -1,7 +1,8 @@
 """Launch settings: how a kernel is cut into programs and lanes, which changes its speed and not what it computes."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import combinations
 from typing import Literal, get_args
 
 from ..problem import Problem
@@ -24,7 +25,7 @@ class Settings:
         columns: Adjacent pixels of a row that a lane computes.
         rows: Height of the strips that lanes are laid over. With 1, a program keeps to one row and skips the window
             rows that lie outside the image.
-        lane_groups: Groups side by side in a program, a power of two; 0 lays lanes flat over all groups, so that none is idle.
+        lane_groups: Groups side by side in a program, a power of two; 0 lays lanes flat over all groups, none idle.
         members: Most channels of a lane; wider groups are cut into slices.
         lanes: Lanes of a program, one a thread.
         registers: Most registers of a thread; 0 leaves them to the compiler.
@@ -38,9 +39,14 @@ class Settings:
     registers: int = 0
 
     @property
-    def warps(self) -> int:
-        """Warps of a program."""
-        return self.lanes // 32
+    def options(self) -> dict[str, int]:
+        """The options of a launch that Triton knows by its own names."""
+        limit = {"maxnreg": self.registers} if self.registers else {}
+        return {"num_warps": self.lanes // 32, **limit}
+
+    def __str__(self) -> str:
+        """The settings in one word, for a column of results: every field's initials and value."""
+        return "c{columns}-r{rows}-g{lane_groups}-m{members}-l{lanes}-x{registers}".format(**asdict(self))
 
 
 @cache
@@ -58,6 +64,25 @@ def heuristic(kernel: Kernel, problem: Problem) -> Settings:
         # Left to itself the compiler takes 128 here, and spills one.
         registers=168 if kernel == "forward" and problem.dtype in ("float16", "float64") else 0,
     )
+
+
+def candidates(kernel: Kernel, problem: Problem) -> list[Settings]:
+    """The heuristic's settings first, then each that differs from them in one or two fields and may be faster."""
+    start = heuristic(kernel, problem)
+    _, width = tiled(kernel, problem)
+    step = problem.stride if kernel == "key" else 1
+    columns = [-(-columns // step) * step for columns in (width, *_INSTRUCTIONS) if columns <= 7]
+    fields = {
+        "columns": columns,
+        "rows": (1, 2, 4, 7, 8),
+        "lane_groups": (2, 4, 8, 16, 32) if start.lane_groups else [0],
+        "members": (8, 16),
+        "lanes": (32, 64, 128, 256),
+        "registers": (0, 128, 168),
+    }
+    single = [{name: value} for name, values in fields.items() for value in values]
+    changes = single + [{**first, **second} for first, second in combinations(single, 2)]
+    return list(dict.fromkeys([start, *(replace(start, **change) for change in changes)]))
 
 
 def tiled(kernel: Kernel, problem: Problem) -> tuple[int, int]:
