@@ -13,6 +13,7 @@ from .problem import (
     resolve_padding,
 )
 from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
+from .triton_fused.tuner import FusedTuner
 
 __all__ = [
     "CHANNEL_ORDERS",
@@ -21,6 +22,7 @@ __all__ = [
     "IMPLEMENTATIONS",
     "MEMORY_FORMATS",
     "PADDING_MODES",
+    "FusedTuner",
     "GeometricPrior",
     "Implementation",
     "LocalRelation2d",

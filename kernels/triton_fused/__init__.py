@@ -43,7 +43,7 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
     return apply(problem, query, key, value, prior)
 
 
-def settings(problem: Problem, device: torch.device, *, backward: bool) -> str:
+def describe_settings(problem: Problem, device: torch.device, *, backward: bool) -> str:
     """The launch settings of the kernels that run on a device, in a line."""
     from .settings import KERNELS
     from .tuned import settings_of

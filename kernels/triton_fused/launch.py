@@ -85,6 +85,8 @@ def launch_key_side(
     geometry = geometry_of("key", problem, settings)
     tiles = geometry.tiles(problem.batch, problem.height, problem.width)
     parts = problem.groups * geometry.slices
+    if mean.shape[-1] != parts:
+        raise ValueError(f"members must be the query side's: it left {mean.shape[-1]} sums a pixel, expected {parts}")
     dtype = inputs.key.dtype if geometry.slices == 1 else log_sum.dtype
     grad_key = inputs.key.new_empty(*inputs.key.shape[:3], parts, dtype=dtype)
     grad_value = torch.empty_like(inputs.value)

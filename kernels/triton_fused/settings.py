@@ -1,8 +1,7 @@
 """Launch settings: how a kernel is cut into programs and lanes, which changes its speed and not what it computes."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import combinations
 from typing import Literal, get_args
 
 from ..problem import Problem
@@ -66,23 +65,22 @@ def heuristic(kernel: Kernel, problem: Problem) -> Settings:
     )
 
 
-def candidates(kernel: Kernel, problem: Problem) -> list[Settings]:
-    """The heuristic's settings first, then each that differs from them in one or two fields and may be faster."""
-    start = heuristic(kernel, problem)
+def alternatives(kernel: Kernel, problem: Problem, field: str) -> tuple[int, ...]:
+    """The values of one field that a search may try, whatever the others are."""
     _, width = tiled(kernel, problem)
     step = problem.stride if kernel == "key" else 1
-    columns = [-(-columns // step) * step for columns in (width, *_INSTRUCTIONS) if columns <= 7]
-    fields = {
+    columns = (-(-columns // step) * step for columns in (width, *_INSTRUCTIONS) if columns <= 7)
+    side_by_side = kernel == "query" and problem.prior
+    values = {
         "columns": columns,
         "rows": (1, 2, 4, 7, 8),
-        "lane_groups": (2, 4, 8, 16, 32) if start.lane_groups else [0],
-        "members": (8, 16),
+        "lane_groups": (2, 4, 8, 16, 32) if side_by_side else (0,),
+        # Query and key side share sums per slice, so they must agree.
+        "members": (_MEMBERS,),
         "lanes": (32, 64, 128, 256),
         "registers": (0, 128, 168),
     }
-    single = [{name: value} for name, values in fields.items() for value in values]
-    changes = single + [{**first, **second} for first, second in combinations(single, 2)]
-    return list(dict.fromkeys([start, *(replace(start, **change) for change in changes)]))
+    return tuple(dict.fromkeys(values[field]))
 
 
 def tiled(kernel: Kernel, problem: Problem) -> tuple[int, int]:

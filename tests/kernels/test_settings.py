@@ -1,21 +1,22 @@
 """Launch settings change how the kernels run and not what they compute; found ones are kept per GPU."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from kernels import Problem
+from kernels import FusedTuner, Problem, problem_of
 from tests.cases import Case, run, take
 
 pytest.importorskip("triton")
 
-from kernels.triton_fused import launch, settings, tuned
+from kernels.triton_fused import launch, tuned
 from kernels.triton_fused.geometry import geometry_of
-from kernels.triton_fused.settings import KERNELS, Kernel, Settings, candidates, heuristic
+from kernels.triton_fused.settings import KERNELS, Kernel, Settings, alternatives, heuristic, tiled
 
 SMALL_ROWS = Case(batch=3, channels=20, m=4, height=5, width=9)
 SETTINGS: dict[str, tuple[Case, dict[str, Any]]] = {
@@ -94,7 +95,7 @@ def test_every_lane_has_a_place(kernel: Kernel, changes: dict[str, Any]) -> None
     problem = problem_of_stage(**changes)
     chosen = heuristic(kernel, problem)
     geometry = geometry_of(kernel, problem, chosen)
-    height, width = settings.tiled(kernel, problem)
+    height, width = tiled(kernel, problem)
     lanes_needed = problem.batch * height * -(-width // chosen.columns) * problem.groups * geometry.slices
     assert launch.programs_of(kernel, problem, chosen) * chosen.lanes >= lanes_needed
     assert geometry.slices * geometry.pieces * geometry.piece >= min(problem.m, problem.channels)
@@ -107,12 +108,14 @@ def test_row_programs_skip_only_where_masked() -> None:
     assert not geometry_of("forward", zeros, heuristic("forward", zeros)).skips_rows
 
 
-def test_candidates_begin_with_the_heuristic_and_are_distinct() -> None:
-    problem = problem_of_stage()
-    for kernel in KERNELS:
-        found = candidates(kernel, problem)
-        assert found[0] == heuristic(kernel, problem)
-        assert len(set(found)) == len(found) > 50
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_alternatives_hold_the_heuristic_and_are_distinct(kernel: Kernel) -> None:
+    for problem in (problem_of_stage(), problem_of_stage(stride=3), problem_of_stage(height=7, width=7, prior=False)):
+        chosen = asdict(heuristic(kernel, problem))
+        tried = {field: alternatives(kernel, problem, field) for field in chosen}
+        assert all(chosen[field] in values for field, values in tried.items())
+        assert all(len(set(values)) == len(values) for values in tried.values())
+        assert sum(len(values) - 1 for values in tried.values()) >= 10
 
 
 def test_settings_name_every_field() -> None:
@@ -164,3 +167,26 @@ def test_the_file_is_readable_json(cache: Path) -> None:
     tuned.remember(problem_of_stage(), "NVIDIA H200", {"forward": Settings(2, 2, 0, 8, 64)})
     content = json.loads(cache.read_text())
     assert [entry["columns"] for entry in content["settings"].values()] == [2]
+
+
+def test_sides_that_disagree_on_slices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, _ = take("triton", SMALL_ROWS)
+
+    def disagreeing(kernel: Kernel, problem: Problem, _: torch.device) -> Settings:
+        return replace(heuristic(kernel, problem), members=2 if kernel == "key" else 4)
+
+    monkeypatch.setattr(launch, "settings_of", disagreeing)
+    with pytest.raises(ValueError, match="it left 5 sums a pixel, expected 10"):
+        run("triton", inputs, SMALL_ROWS)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_tuner_launches_its_kernel_under_any_neighbour(kernel: Kernel) -> None:
+    inputs, _ = take("triton", SMALL_ROWS)
+    problem = problem_of(*inputs.operands, **{**SMALL_ROWS.keywords, "padding": 1})
+    tuner = FusedTuner(kernel, problem, inputs.operands, inputs.grad)
+    expected = tuner.launch(tuner.settings)
+    neighbours = [tuner.neighbours(tuner.settings, field)[:1] for field in ("columns", "rows", "lanes")]
+    for neighbour in chain(*neighbours):
+        for one, other in zip(tuner.launch(neighbour), expected, strict=True):
+            torch.testing.assert_close(one, other)
