@@ -1,7 +1,7 @@
 """The metrics that follow from a case and its latency. Free of torch; a new one is an entry here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .bounds import Work, bounds_us, largest
@@ -57,10 +57,14 @@ def rates(row: Mapping[str, Any], latency_ms: float) -> dict[str, float]:
     return {name: row[str(metric.of)] * metric.scale / latency_ms * 1e3 for name, metric in rated.items()}
 
 
-def limits(work: Work | None, chip: Chip | None, latency_ms: float) -> dict[str, str | float]:
-    """The bound that decides and the share of it; nothing where there is no bound, or none is known for the chip."""
+def limits(work: Work | None, chip: Chip | None, cache: str, latency_ms: float) -> dict[str, str | float]:
+    """The bound that decides and the share of it; nothing where there is no bound, or none is known for the chip.
+
+    A hot L2 may hold as many of the bytes as fit it, and these do not come from the memory.
+    """
     if work is None or chip is None:
         return {}
-    bounds = bounds_us(work, chip)
+    held = chip.l2_bytes if cache == "hot" else 0
+    bounds = bounds_us(replace(work, bytes=max(0, work.bytes - held)), chip)
     name = largest(bounds)
-    return {"bound": name, "bound_fraction": bounds[name] / (latency_ms * 1e3)}
+    return {"bound": name, "bound_fraction": bounds[name] / (latency_ms * 1e3)} if bounds[name] else {}

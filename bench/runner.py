@@ -105,8 +105,8 @@ class Runner:
         self.samples_ms = latency.samples_ms
         columns = latency.columns()
         peak = None if unmeasurable(self.device) else peak_bytes(timed, self.device) / _MIB
-        rated = {**rates(row, columns["latency_ms"]), **limits(work_of(case), self._chip, columns["latency_ms"])}
-        return {"status": "ok", **columns, "peak_mib": peak, **rated}
+        limited = limits(work_of(case), self._chip, case.cache, columns["latency_ms"])
+        return {"status": "ok", **columns, "peak_mib": peak, **rates(row, columns["latency_ms"]), **limited}
 
     def _prepare(self, case: Case) -> _Prepared:
         kept = self._prepared

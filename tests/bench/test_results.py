@@ -3,12 +3,13 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.bounds import bounds_us, mode_work
+from bench.bounds import Work, bounds_us, mode_work
 from bench.chips import CHIPS
 from bench.metrics import METRICS, counts, limits, rates
 from bench.results import (
@@ -41,7 +42,7 @@ def ok(**changes: Any) -> Row:
         **sizes,
         **counts(one),
         **rates({**one.parameters(), **counts(one)}, 1.5),
-        **limits(mode_work(one.problem, one.mode), CHIPS["H200 SXM"], 1.5),
+        **limits(mode_work(one.problem, one.mode), CHIPS["H200 SXM"], "cold", 1.5),
     }
 
 
@@ -82,13 +83,24 @@ def test_metrics_of_a_case() -> None:
     one = case(mode="forward_backward")
     numbers, work = counts(one), mode_work(one.problem, one.mode)
     per_second = rates({**one.parameters(), **numbers}, 2.0)
-    limited = limits(work, CHIPS["H200 SXM"], 2.0)
+    limited = limits(work, CHIPS["H200 SXM"], "cold", 2.0)
     assert {*numbers, *per_second, *limited} == METRICS.keys()
     assert limited["bound_fraction"] == pytest.approx(max(bounds_us(work, CHIPS["H200 SXM"]).values()) / 2e3)
-    assert limits(work, None, 2.0) == limits(None, CHIPS["H200 SXM"], 2.0) == {}
     assert per_second["images_per_s"] == pytest.approx(2 / 2e-3)
     assert per_second["tflops"] == pytest.approx(numbers["flops"] / 2e-3 / 1e12)
     assert per_second["gbps"] == pytest.approx(numbers["min_bytes"] / 2e-3 / 1e9)
+    assert limits(work, None, "cold", 2.0) == limits(None, CHIPS["H200 SXM"], "cold", 2.0) == {}
+
+
+def test_a_hot_cache_holds_a_part_of_the_bytes() -> None:
+    chip, work = CHIPS["H200 SXM"], Work(bytes=96e6, fp32=0, exps=0, instructions=33.45e6)
+    # 96 MB take 20 µs from the memory; the instructions 1 µs.
+    assert limits(work, chip, "cold", 0.04) == {"bound": "memory", "bound_fraction": pytest.approx(0.5)}
+    beyond = (96e6 - chip.l2_bytes) / 4.8e6
+    assert limits(work, chip, "hot", 0.04) == {"bound": "memory", "bound_fraction": pytest.approx(beyond / 40)}
+    small = replace(work, bytes=1e6)
+    assert limits(small, chip, "hot", 0.01) == {"bound": "issue", "bound_fraction": pytest.approx(0.1, rel=1e-3)}
+    assert limits(replace(small, instructions=0), chip, "hot", 0.01) == {}
 
 
 def test_a_new_run_is_empty(folder: RunFolder) -> None:
