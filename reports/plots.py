@@ -193,6 +193,7 @@ def _set_ticks(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     if not panel.numeric:
         axes.set_xlim(-0.6, len(panel.ticks) - 0.4)
+        axes.tick_params("x", labelsize="medium" if len(shown) < 5 else "small")
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
