@@ -36,7 +36,7 @@ def groups_of(make_run: MakeRun, rows: Iterable[Row]) -> list[Group]:
 
 
 def stages(**changes: Any) -> list[Row]:
-    points = [{"channels": c, "height": h, "width": h, "stride": s} for c, h, s in STAGES]
+    points: list[dict[str, Any]] = [{"channels": c, "height": h, "width": h, "stride": s} for c, h, s in STAGES]
     return [bounded(0.5 + index / 10, **point, **changes) for index, point in enumerate(points)]
 
 
@@ -133,7 +133,7 @@ def test_settings_are_never_mixed(make_run: MakeRun) -> None:
 
 def test_stages_beside_axes_have_figures_of_their_own(make_run: MakeRun) -> None:
     rows = stages() + stages(dtype="bfloat16")
-    rows += [bounded(0.5, channels=200, **{axis: value}) for axis, value in (("kernel_size", 3), ("m", 1))]
+    rows += [bounded(0.5, channels=200, kernel_size=3), bounded(0.5, channels=200, m=1)]
     run = make_run(rows)
     page_of(run)
     assert {path.name for path in (run / "report" / "plots").glob("problems*.png")} == {
