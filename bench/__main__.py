@@ -1,4 +1,4 @@
-"""The commands: `python -m bench list | run | gpu`."""
+"""The commands: `python -m bench list | run | gpu | tune`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +56,22 @@ def gpu(
     from .gpu import Plan, run_gpu
 
     raise typer.Exit(run_gpu(Plan(out, minutes, tests), dry_run=dry_run))
+
+
+@app.command("tune")
+def tune_(
+    sweep: Annotated[str, typer.Argument(help="the named sweep whose problems are searched")] = "stages",
+    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda or cuda:N")] = "auto",
+    seconds: Annotated[float, typer.Option(min=1.0, help="for the search of a problem")] = 90.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the problems, search nothing")] = False,
+) -> None:
+    """Search for faster launch settings of the fused kernels and keep them for this GPU."""
+    from .session import Request
+    from .tune_session import run_tune
+
+    request = Request(sweep, tuple(axis or ()), ("triton",), None, device, yardsticks=False)
+    raise typer.Exit(run_tune(request, seconds, dry_run=dry_run))
 
 
 if __name__ == "__main__":

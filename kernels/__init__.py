@@ -13,6 +13,7 @@ from .problem import (
     resolve_padding,
 )
 from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
+from .triton_fused.settings import Settings as FusedSettings
 from .triton_fused.tuner import FusedTuner
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "IMPLEMENTATIONS",
     "MEMORY_FORMATS",
     "PADDING_MODES",
+    "FusedSettings",
     "FusedTuner",
     "GeometricPrior",
     "Implementation",
