@@ -12,7 +12,7 @@ from .problem import (
     Problem,
     resolve_padding,
 )
-from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
+from .registry import IMPLEMENTATIONS, Implementation, describe_settings, predicted_bytes, resolve, unsupported
 from .triton_fused.settings import Settings as FusedSettings
 from .triton_fused.tuner import FusedTuner
 
@@ -30,6 +30,7 @@ __all__ = [
     "LocalRelation2d",
     "Problem",
     "TablePrior",
+    "describe_settings",
     "local_relation",
     "predicted_bytes",
     "problem_of",
