@@ -1,0 +1,151 @@
+"""What the compiler makes of a kernel: compiled as it is launched, for any architecture, with or without a GPU."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton.runtime.cache import triton_key
+
+from ..problem import Problem
+from ..tensors import accumulation_dtype
+from .backward import local_relation_key_kernel, local_relation_query_kernel
+from .forward import local_relation_forward_kernel
+from .geometry import Geometry, input_geometry, output_geometry
+from .launch import interpreting
+
+_KERNELS: Mapping[str, Any] = {
+    "forward": local_relation_forward_kernel,
+    "query": local_relation_query_kernel,
+    "key": local_relation_key_kernel,
+}
+_OF_THE_VALUE = ("query", "key", "value", "out", "grad_out", "grad_value")
+_OF_ACCUMULATION = ("prior", "log_sum", "mean", "grad_prior")
+# Partial sums, in the dtype of accumulation, where a group is cut into slices.
+_OF_THE_VALUE_IF_WHOLE = ("grad_query", "grad_key")
+
+
+@dataclass(frozen=True)
+class CompiledKernel:
+    """A kernel's binary for one architecture, and the facts it was compiled with.
+
+    `compile_seconds` is processor time from the kernel's source to the binary, nothing taken from a cache.
+    """
+
+    kernel: str
+    problem: Problem
+    capability: tuple[int, int]
+    geometry: Geometry
+    ptx: str
+    cubin: bytes
+    shared_bytes: int
+    warps: int
+    compile_seconds: float
+
+    @property
+    def taps_per_row(self) -> float:
+        """Taps (output pixel, group, neighbour) of one lane in one window row; a slice of a group is part of a tap."""
+        columns = self.geometry.columns / (self.geometry.stride if self.kernel == "key" else 1)
+        return columns * self.geometry.kernel_size / self.geometry.slices
+
+
+def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
+    """Compile one of the kernels "forward", "query" and "key" for a compute capability.
+
+    Raises:
+        ValueError: There is no such kernel.
+        RuntimeError: Triton was imported to interpret kernels, not to compile them.
+    """
+    if kernel not in _KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(_KERNELS)}, got {kernel!r}")
+    if interpreting():
+        raise RuntimeError("Triton interprets kernels in this process: unset TRITON_INTERPRET before it is imported")
+    geometry = _geometry_of(kernel, problem, capability)
+    arguments = launch_arguments(kernel, problem, geometry)
+    triton_key()  # Read once per process, and no part of a kernel's compile time.
+    with _pretended(_Pretended(capability)) as device, _empty_cache():
+        started = _processor_seconds()
+        compiled = _KERNELS[kernel].warmup(*arguments.values(), grid=(1,), num_warps=geometry.warps)
+        seconds = _processor_seconds() - started
+        del _KERNELS[kernel].device_caches[device]
+    return CompiledKernel(
+        kernel=kernel,
+        problem=problem,
+        capability=capability,
+        geometry=geometry,
+        ptx=compiled.asm["ptx"],
+        cubin=compiled.asm["cubin"],
+        shared_bytes=compiled.metadata.shared,
+        warps=compiled.metadata.num_warps,
+        compile_seconds=seconds,
+    )
+
+
+def launch_arguments(kernel: str, problem: Problem, geometry: Geometry) -> dict[str, Any]:
+    """A launch's arguments by name, in order; a dtype where it has a tensor."""
+    value = getattr(torch, problem.dtype)
+    accumulation = accumulation_dtype(value)
+    tensors = {
+        **dict.fromkeys(_OF_THE_VALUE, value),
+        **dict.fromkeys(_OF_ACCUMULATION, accumulation),
+        **dict.fromkeys(_OF_THE_VALUE_IF_WHOLE, value if geometry.slices == 1 else accumulation),
+    }
+    known: dict[str, Any] = {f"{name}_ptr": dtype for name, dtype in tensors.items()}
+    known |= {name: getattr(problem, name) for name in ("height", "width", "out_height", "out_width")}
+    known |= {"S": geometry, "SAVE_LOG_SUM": True}
+    return {name: known[name] for name in _KERNELS[kernel].arg_names}
+
+
+def _geometry_of(kernel: str, problem: Problem, capability: tuple[int, int]) -> Geometry:  # noqa: ARG001
+    return input_geometry(problem) if kernel == "key" else output_geometry(problem)
+
+
+class _Pretended:
+    """What Triton asks a driver for while it compiles; it is its own device, so that no real one's cache is touched."""
+
+    def __init__(self, capability: tuple[int, int]) -> None:
+        major, minor = capability
+        self._target = GPUTarget("cuda", 10 * major + minor, 32)
+
+    def get_current_target(self) -> GPUTarget:
+        return self._target
+
+    def get_current_device(self) -> "_Pretended":
+        return self
+
+    def get_current_stream(self, _: object = None) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+@contextmanager
+def _pretended(pretended: _Pretended) -> Iterator[_Pretended]:
+    """Let Triton compile for a GPU that need not be here, and then for the one that is."""
+    real = driver._active  # noqa: SLF001
+    driver.set_active(pretended)
+    try:
+        yield pretended
+    finally:
+        driver.set_active(real)
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """Let Triton find nothing compiled before."""
+    with TemporaryDirectory() as folder, triton.knobs.cache.scope():
+        triton.knobs.cache.dir = folder
+        yield
+
+
+def _processor_seconds() -> float:
+    """Processor time of this process and of the assemblers it has run."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
