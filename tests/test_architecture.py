@@ -20,7 +20,14 @@ OURS = ("kernels", "bench", "reports", "tests")
 PUBLIC = frozenset(kernels.__all__)
 IMPLEMENTATION_MODULES = frozenset(getattr(entry.module, "__name__", "") for entry in IMPLEMENTATIONS.values())
 REPORTS_MAY_IMPORT = ("bench.results", "bench.compare")
-FREE_OF_TORCH = ("bench.results", "bench.compare", "bench.complexity", "reports")
+FREE_OF_TORCH = (
+    "bench.results",
+    "bench.compare",
+    "bench.complexity",
+    "bench.chips",
+    "bench.bounds",
+    "reports",
+)
 
 
 @dataclass(frozen=True)

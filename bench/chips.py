@@ -1,0 +1,134 @@
+"""The GPUs whose limits are known, as data. Free of torch.
+
+Multiprocessors, clocks and bandwidths are of NVIDIA's data sheets and architecture whitepapers: A100 (data sheet 2021,
+GA100 whitepaper), H100 SXM5 and H200 SXM (data sheets 2022 and 2024, GH100 whitepaper; 67 TFLOP/s in float32 is
+132·128·2·1.98 GHz), HGX B200 (data sheet 2025; 75 TFLOP/s in float32 for each GPU, 1.965 GHz as its driver reports it),
+L40S (data sheet 2023) and RTX 4090 (Ada whitepaper). The clock is the highest boost clock, and the bandwidth what the
+pins can do: no measurement reaches them. The L2 is what drivers report. What one multiprocessor does in a clock is the
+CUDA C++ Programming Guide's table of the throughput of arithmetic instructions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Units:
+    """Results per clock of one multiprocessor: multiply–adds, exponentials, and instructions issued, by thread."""
+
+    fp32: int
+    fp64: int
+    exp: int = 16
+    issue: int = 128
+
+
+UNITS: Mapping[tuple[int, int], Units] = {
+    (8, 0): Units(fp32=64, fp64=32),
+    (8, 6): Units(fp32=128, fp64=2),
+    (8, 9): Units(fp32=128, fp64=2),
+    (9, 0): Units(fp32=128, fp64=64),
+    (10, 0): Units(fp32=128, fp64=64),
+    (12, 0): Units(fp32=128, fp64=2),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """A GPU: its name, the name that its driver gives it, and its limits.
+
+    Raises:
+        ValueError: What a multiprocessor of that compute capability does in a clock is not known.
+    """
+
+    name: str
+    device_name: str
+    capability: tuple[int, int]
+    multiprocessors: int
+    clock_ghz: float
+    dram_tbps: float
+    l2_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.capability not in UNITS:
+            known = ", ".join(f"{major}.{minor}" for major, minor in UNITS)
+            raise ValueError(f"compute capability must be one of {known}, got {self.capability}")
+
+    @property
+    def units(self) -> Units:
+        """What one multiprocessor does in a clock."""
+        return UNITS[self.capability]
+
+    @property
+    def architecture(self) -> str:
+        """The compiler's name of the architecture, as sm_90."""
+        return "sm_{}{}".format(*self.capability)
+
+    def per_us(self, unit: int) -> float:
+        """Results per microsecond of a unit that gives so many in a clock of one multiprocessor."""
+        return unit * self.multiprocessors * self.clock_ghz * 1e3
+
+
+CHIPS: Mapping[str, Chip] = {
+    chip.name: chip
+    for chip in (
+        Chip(
+            name="A100 SXM 80GB",
+            device_name="NVIDIA A100-SXM4-80GB",
+            capability=(8, 0),
+            multiprocessors=108,
+            clock_ghz=1.41,
+            dram_tbps=2.039,
+            l2_bytes=40 * 2**20,
+        ),
+        Chip(
+            name="H100 SXM",
+            device_name="NVIDIA H100 80GB HBM3",
+            capability=(9, 0),
+            multiprocessors=132,
+            clock_ghz=1.98,
+            dram_tbps=3.35,
+            l2_bytes=50 * 2**20,
+        ),
+        Chip(
+            name="H200 SXM",
+            device_name="NVIDIA H200",
+            capability=(9, 0),
+            multiprocessors=132,
+            clock_ghz=1.98,
+            dram_tbps=4.8,
+            l2_bytes=60 * 2**20,
+        ),
+        Chip(
+            name="B200",
+            device_name="NVIDIA B200",
+            capability=(10, 0),
+            multiprocessors=148,
+            clock_ghz=1.965,
+            dram_tbps=7.7,
+            l2_bytes=126 * 2**20,
+        ),
+        Chip(
+            name="L40S",
+            device_name="NVIDIA L40S",
+            capability=(8, 9),
+            multiprocessors=142,
+            clock_ghz=2.52,
+            dram_tbps=0.864,
+            l2_bytes=96 * 2**20,
+        ),
+        Chip(
+            name="RTX 4090",
+            device_name="NVIDIA GeForce RTX 4090",
+            capability=(8, 9),
+            multiprocessors=128,
+            clock_ghz=2.52,
+            dram_tbps=1.008,
+            l2_bytes=72 * 2**20,
+        ),
+    )
+}
+
+
+def find_chip(device_name: str) -> Chip | None:
+    """The chip whose driver gives it exactly that name; a part of a GPU (MIG) or another variant has another name."""
+    return next((chip for chip in CHIPS.values() if chip.device_name == device_name), None)
