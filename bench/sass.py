@@ -93,7 +93,7 @@ def spill_bytes(instructions: Sequence[Instruction]) -> int:
 
 
 def parse_resources(text: str) -> Mapping[str, int]:
-    """cuobjdump's resource usage of the one kernel in a binary: REG, STACK, SHARED, LOCAL, …
+    """The resources of the one kernel in a binary, as cuobjdump names them: REG, STACK, SHARED, LOCAL and others.
 
     Raises:
         SassError: The text has no such line.
@@ -150,7 +150,7 @@ def _successors(instructions: Sequence[Instruction], labels: Mapping[str, int]) 
         # A branch's condition is its guard, or a predicate before its target.
         always = one.guard in ("", "PT") and not re.match(r"!?U?P\d", one.operands)
         leaves = one.base in ("BRA", "EXIT", "RET")
-        following = () if leaves and always or index + 1 == len(instructions) else (index + 1,)
+        following = () if (leaves and always) or index + 1 == len(instructions) else (index + 1,)
         after.append(following if target is None else (*following, target))
     return after
 

@@ -13,6 +13,8 @@ from .problem import (
     resolve_padding,
 )
 from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
+from .triton_fused import compile_fused
+from .triton_fused.binary import CompiledKernel
 
 __all__ = [
     "CHANNEL_ORDERS",
@@ -21,11 +23,13 @@ __all__ = [
     "IMPLEMENTATIONS",
     "MEMORY_FORMATS",
     "PADDING_MODES",
+    "CompiledKernel",
     "GeometricPrior",
     "Implementation",
     "LocalRelation2d",
     "Problem",
     "TablePrior",
+    "compile_fused",
     "local_relation",
     "predicted_bytes",
     "problem_of",

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +15,7 @@ from triton.runtime.cache import triton_key
 from ..problem import Problem
 from ..tensors import accumulation_dtype
 from .backward import local_relation_key_kernel, local_relation_query_kernel
+from .binary import CompiledKernel
 from .forward import local_relation_forward_kernel
 from .geometry import Geometry, input_geometry, output_geometry
 from .launch import interpreting
@@ -29,30 +29,6 @@ _OF_THE_VALUE = ("query", "key", "value", "out", "grad_out", "grad_value")
 _OF_ACCUMULATION = ("prior", "log_sum", "mean", "grad_prior")
 # Partial sums, in the dtype of accumulation, where a group is cut into slices.
 _OF_THE_VALUE_IF_WHOLE = ("grad_query", "grad_key")
-
-
-@dataclass(frozen=True)
-class CompiledKernel:
-    """A kernel's binary for one architecture, and the facts it was compiled with.
-
-    `compile_seconds` is processor time from the kernel's source to the binary, nothing taken from a cache.
-    """
-
-    kernel: str
-    problem: Problem
-    capability: tuple[int, int]
-    geometry: Geometry
-    ptx: str
-    cubin: bytes
-    shared_bytes: int
-    warps: int
-    compile_seconds: float
-
-    @property
-    def taps_per_row(self) -> float:
-        """Taps (output pixel, group, neighbour) of one lane in one window row; a slice of a group is part of a tap."""
-        columns = self.geometry.columns / (self.geometry.stride if self.kernel == "key" else 1)
-        return columns * self.geometry.kernel_size / self.geometry.slices
 
 
 def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
@@ -69,11 +45,10 @@ def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -
     geometry = _geometry_of(kernel, problem, capability)
     arguments = launch_arguments(kernel, problem, geometry)
     triton_key()  # Read once per process, and no part of a kernel's compile time.
-    with _pretended(_Pretended(capability)) as device, _empty_cache():
+    with _pretended(capability, _KERNELS[kernel]), _empty_cache():
         started = _processor_seconds()
         compiled = _KERNELS[kernel].warmup(*arguments.values(), grid=(1,), num_warps=geometry.warps)
         seconds = _processor_seconds() - started
-        del _KERNELS[kernel].device_caches[device]
     return CompiledKernel(
         kernel=kernel,
         problem=problem,
@@ -127,14 +102,15 @@ class _Pretended:
 
 
 @contextmanager
-def _pretended(pretended: _Pretended) -> Iterator[_Pretended]:
-    """Let Triton compile for a GPU that need not be here, and then for the one that is."""
-    real = driver._active  # noqa: SLF001
+def _pretended(capability: tuple[int, int], kernel: Any) -> Iterator[None]:
+    """Let Triton compile a kernel for a GPU that need not be here, then again for the one that is."""
+    real, pretended = driver._active, _Pretended(capability)  # noqa: SLF001
     driver.set_active(pretended)
     try:
-        yield pretended
+        yield
     finally:
         driver.set_active(real)
+        kernel.device_caches.pop(pretended, None)
 
 
 @contextmanager
