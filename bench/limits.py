@@ -1,6 +1,6 @@
 """What the compiled kernels must keep to: the limits of the design, and what they cost when last recorded."""
 
-import json
+import csv
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 Row = Mapping[str, Any]
 Record = Mapping[str, Mapping[str, float]]
 
-RECORD = Path(__file__).with_name("offline_record.json")
+RECORD = Path(__file__).with_name("offline_record.csv")
 # Less than the 10 % that must not go unnoticed, so that an outdated record does not hide them.
 TOLERANCE = 0.04
 _COUNTED = ("instructions_per_tap", "executed_per_tap")
@@ -41,6 +41,12 @@ _STAGE_28: Mapping[str, Collection[Any]] = {
     "kernel_size": (7,),
     "m": (8,),
     "stride": (1,),
+    "dilation": (1,),
+    "padding": (3,),
+    "composability": ("multiplication",),
+    "padding_mode": ("mask",),
+    "channel_order": ("consecutive",),
+    "prior": (True,),
     "dtype": ("bfloat16",),
 }
 LIMITS = (
@@ -75,14 +81,26 @@ def changes(rows: Iterable[Row], record: Record) -> list[str]:
 
 def read_record(triton: str) -> Record | None:
     """What was recorded with a version of Triton, None where nothing was."""
-    if not RECORD.exists():
-        return None
-    versions: dict[str, Record] = json.loads(RECORD.read_text(encoding="utf-8"))
-    return versions.get(triton)
+    of_version = [row for row in _recorded() if row["triton"] == triton]
+    record = {row["name"]: {column: float(row[column]) for column in (*_COUNTED, *_EXACT)} for row in of_version}
+    return record or None
 
 
 def write_record(rows: Iterable[Row], triton: str) -> None:
     """Record rows under a version of Triton, in the place of all that was recorded with it."""
-    versions = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-    versions[triton] = {row["name"]: {column: round(row[column], 3) for column in (*_COUNTED, *_EXACT)} for row in rows}
-    RECORD.write_text(json.dumps(dict(sorted(versions.items())), indent=1) + "\n", encoding="utf-8")
+    kept = [row for row in _recorded() if row["triton"] != triton]
+    numbers = (
+        {"triton": triton, "name": row["name"], **{name: round(row[name], 3) for name in (*_COUNTED, *_EXACT)}}
+        for row in rows
+    )
+    with RECORD.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ("triton", "name", *_COUNTED, *_EXACT), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*kept, *numbers])
+
+
+def _recorded() -> list[dict[str, str]]:
+    if not RECORD.exists():
+        return []
+    with RECORD.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -58,9 +58,14 @@ def print_reports(reports: Sequence[Report], console: Console) -> None:
     )
     for arch, of_arch in groupby(reports, key=lambda report: report.task.arch):
         group = list(of_arch)
-        for title, columns in {**halves, "bounds in µs": _bounds(group)}.items():
+        bounds = {"bounds in µs": _bounds(group)} if group[0].bounds_us else {}
+        for title, columns in {**halves, **bounds}.items():
             console.print(_table(f"{arch}: {title}", columns, group))
             console.print()
+        if not bounds:
+            console.print(
+                f"{arch}: no bounds, since no GPU of this architecture is in bench/chips.py\n", highlight=False
+            )
     marks = {_mark(report) for report in reports}
     notes = [text for mark, text in _MARKS.items() if mark in marks]
     if reports:
@@ -108,4 +113,8 @@ def _table(title: str, columns: Columns, reports: Sequence[Report]) -> Table:
 def _label(report: Report) -> Sequence[str]:
     p = report.task.problem
     size = f"{p.height}²" if p.height == p.width else f"{p.height}×{p.width}"
-    return f"{size}×{p.channels}", f"k{p.kernel_size} m{p.m}", f"{_DTYPES[p.dtype]} {report.task.unusual}".strip()
+    return (
+        f"{size}×{p.channels}",
+        f"k{p.kernel_size} m{p.m}",
+        f"{_DTYPES[p.dtype]} {report.task.unusual.replace('-', ' ')}".strip(),
+    )
