@@ -8,16 +8,19 @@ the pixel. Weights are computed again from the saved log-sum. Groups cut into sl
 import triton
 import triton.language as tl
 
+from .members import dot_members, load_members, member_offset, stack, store_members, unstack
 from .tiles import (
     LOG2E,
     accumulator,
+    column_limit,
     composability,
-    dot_members,
+    in_row,
+    input_rows,
     lane_position,
-    load_members,
     load_scalar,
+    outside_row,
+    query_rows,
     slope,
-    store_members,
     tap_of_input,
     tap_of_query,
 )
@@ -35,85 +38,88 @@ def local_relation_query_kernel(
     grad_query_ptr,
     grad_prior_ptr,
     mean_ptr,
+    batch,
     height,
     width,
     out_height,
     out_width,
     S: tl.constexpr,
 ):
-    """One program computes the query gradients of a tile of output pixels, and its share of the prior's.
+    """One program computes the query gradients of its lanes' output pixels, and their share of the prior's.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), out and grad_out (N, Ho, Wo, C),
     log_sum (N, Ho, Wo, G) → grad_query and mean D (N, Ho, Wo, G·slices), grad_prior (tiles, k², G·slices).
 
-    Grid: (N · ceil(Ho / rows) · ceil(Wo / (blocks · columns)) · group_chunks,)
+    Grid: (S.tiles(N, Ho, Wo) · S.group_chunks,)
     """
-    K: tl.constexpr = S.kernel_size
     LANES: tl.constexpr = S.lanes
+    K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
-    PARTS: tl.constexpr = S.groups * S.slices
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
-    image, y, x, part = lane_position(out_height, out_width, S)
+    image, y, x, part, in_lane = lane_position(batch, out_height, out_width, S)
     group = part // S.slices
-    in_lane = (y < out_height) & (group < S.groups)
-    out_pixels = image * out_height * out_width
-    key_ptr += image * height * width * S.groups
-    value_ptr += image * height * width * S.channels
+    out_pixel = image * out_height * out_width + y * out_width + x
+    key_ptrs = key_ptr + image * height * width * S.groups + group
+    value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
 
     queries, log_sums, means, grads, grad_queries = (), (), (), (), ()
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
-        pixel = y * out_width + x + r
-        grad = load_members(grad_out_ptr + out_pixels * S.channels, pixel, part, in_output, S)
-        out = load_members(out_ptr + out_pixels * S.channels, pixel, part, in_output, S)
-        mean = dot_members(grad, out, S)
-        tl.store(mean_ptr + out_pixels * PARTS + pixel * PARTS + part, mean, mask=in_output)
-        place = pixel * S.groups + group
-        queries = queries + (load_scalar(query_ptr + out_pixels * S.groups, place, in_output, 0.0),)
+        here = out_pixel + r
+        channel = here * S.channels + member_offset(part, S)
+        grad = unstack(load_members(grad_out_ptr + channel, part, in_output, S), S)
+        out = unstack(load_members(out_ptr + channel, part, in_output, S), S)
+        mean = dot_members(grad, out, tl.zeros([LANES], ACCUMULATOR), S)
+        tl.store(mean_ptr + here * S.parts + part, mean, mask=in_output)
+        place = here * S.groups + group
+        queries = queries + (load_scalar(query_ptr + place, in_output, 0.0),)
         # Where there is no output pixel, +inf makes every weight 0.
-        log_sums = log_sums + (load_scalar(log_sum_ptr + out_pixels * S.groups, place, in_output, float("inf")),)
+        log_sums = log_sums + (load_scalar(log_sum_ptr + place, in_output, float("inf")),)
         means, grads = means + (mean,), grads + (grad,)
         grad_queries = grad_queries + (tl.zeros([LANES], ACCUMULATOR),)
 
-    for u in range(K):
+    first, end = input_rows(y, height, S)
+    if S.prior and S.skips_rows:
+        store_no_grad_prior(grad_prior_ptr, 0, first, S)
+        store_no_grad_prior(grad_prior_ptr, end, K, S)
+    for u in range(first, end):
         row = y * S.stride - S.padding + u * S.dilation
-        row_inside = in_lane & (row >= 0) & (row < height)
+        limit = column_limit(in_lane & (row >= 0) & (row < height), width)
         pixel = row * width + first_column
+        row_keys, row_values = key_ptrs + pixel * S.groups, value_ptrs + pixel * S.channels
         priors, grad_priors = (), ()
         for v in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
             if S.prior:
-                priors = priors + (
-                    tl.load(prior_ptr + (u * K + v) * S.groups + group, mask=group < S.groups, other=0.0),
-                )
+                priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group, mask=in_lane, other=0.0),)
         for c in tl.static_range(SPAN):
-            inside = row_inside & (first_column + c >= 0) & (first_column + c < width)
-            key = load_scalar(key_ptr, (pixel + c) * S.groups + group, inside, 0.0)
-            value = load_members(value_ptr, pixel + c, part, inside, S)
-            new_queries = ()
-            for r in tl.static_range(COLUMNS):
-                grad_query = grad_queries[r]
-                if tap_of_input(c, r, S) >= 0:
-                    logit = composability(queries[r], key, S)
-                    if S.prior:
-                        logit += priors[tap_of_input(c, r, S)]
-                    weight = tl.exp2(logit * LOG2E - log_sums[r])
-                    if S.masked:
-                        weight = tl.where(inside, weight, 0.0)
-                    grad_logit = weight * (dot_members(grads[r], value, S) - means[r])
-                    grad_query += grad_logit * slope(queries[r], key, S)
-                    grad_priors = add_at(grad_priors, tap_of_input(c, r, S), grad_logit)
-                new_queries = new_queries + (grad_query,)
-            grad_queries = new_queries
+            if not outside_row(c - S.padding, S):
+                inside = in_row(first_column + c, limit, S)
+                key = load_scalar(row_keys + c * S.groups, inside, 0.0)
+                value = unstack(load_members(row_values + c * S.channels, part, inside, S), S)
+                new_queries = ()
+                for r in tl.static_range(COLUMNS):
+                    grad_query = grad_queries[r]
+                    if tap_of_input(c, r, S) >= 0:
+                        logit = composability(queries[r], key, S)
+                        if S.prior:
+                            logit += priors[tap_of_input(c, r, S)]
+                        weight = tl.exp2(logit * LOG2E - log_sums[r])
+                        if S.tests_taps:
+                            weight = tl.where(inside, weight, 0.0)
+                        grad_logit = weight * dot_members(grads[r], value, -means[r], S)
+                        grad_query += grad_logit * slope(queries[r], key, S)
+                        grad_priors = add_at(grad_priors, tap_of_input(c, r, S), grad_logit)
+                    new_queries = new_queries + (grad_query,)
+                grad_queries = new_queries
         if S.prior:
             store_grad_prior(grad_prior_ptr, grad_priors, u, S)
 
     for r in tl.static_range(COLUMNS):
-        place = (y * out_width + x + r) * PARTS + part
-        mask = in_lane & (x + r < out_width)
-        tl.store(grad_query_ptr + out_pixels * PARTS + place, grad_queries[r], mask=mask)
+        places = grad_query_ptr + (out_pixel + r) * S.parts + part
+        tl.store(places, grad_queries[r], mask=in_lane & (x + r < out_width))
 
 
 @triton.jit
@@ -129,15 +135,29 @@ def add_at(terms, index: tl.constexpr, term):
 @triton.jit
 def store_grad_prior(grad_prior_ptr, grad_priors, u, S: tl.constexpr):
     """Write this program's sums over its pixels for one window row: entry (tile, u·k + v, part)."""
-    K: tl.constexpr = S.kernel_size
-    PARTS: tl.constexpr = S.groups * S.slices
     GROUPS: tl.constexpr = S.lane_groups
-    PIXELS: tl.constexpr = S.lanes // S.lane_groups
+    K: tl.constexpr = S.kernel_size
+    CELLS: tl.constexpr = S.lanes // S.lane_groups
+    TAPS: tl.constexpr = S.stacked_taps
+    terms = tl.reshape(stack(grad_priors, S), [CELLS, GROUPS, TAPS])
     tile = (tl.program_id(0) // S.group_chunks).to(tl.int64)
-    parts = (tl.program_id(0) % S.group_chunks) * GROUPS + tl.arange(0, GROUPS)
-    for v in tl.static_range(K):
-        total = tl.sum(tl.reshape(grad_priors[v], [PIXELS, GROUPS]), axis=0)
-        tl.store(grad_prior_ptr + (tile * K * K + u * K + v) * PARTS + parts, total, mask=parts < PARTS)
+    parts = tl.program_id(0) % S.group_chunks * S.lane_groups + tl.arange(0, GROUPS)
+    taps = tl.arange(0, TAPS)
+    places = (tile * K * K + u * K + taps)[None, :] * S.parts + parts[:, None]
+    mask = (taps < K)[None, :] & (parts < S.parts)[:, None]
+    tl.store(grad_prior_ptr + places, tl.sum(terms, axis=0), mask=mask)
+
+
+@triton.jit
+def store_no_grad_prior(grad_prior_ptr, first, end, S: tl.constexpr):
+    """Write zeros for the window rows from `first` to `end`, which this program's pixels do not see."""
+    LANES: tl.constexpr = S.lanes
+    K: tl.constexpr = S.kernel_size
+    for u in range(first, end):
+        zeros = ()
+        for _ in tl.static_range(K):
+            zeros = zeros + (tl.zeros([LANES], grad_prior_ptr.dtype.element_ty),)
+        store_grad_prior(grad_prior_ptr, zeros, u, S)
 
 
 @triton.jit
@@ -151,83 +171,89 @@ def local_relation_key_kernel(
     mean_ptr,
     grad_key_ptr,
     grad_value_ptr,
+    batch,
     height,
     width,
     out_height,
     out_width,
     S: tl.constexpr,
 ):
-    """One program computes the key and value gradients of a tile of input pixels.
+    """One program computes the key and value gradients of its lanes' input pixels.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), grad_out (N, Ho, Wo, C), log_sum
     (N, Ho, Wo, G), mean D (N, Ho, Wo, G·slices) → grad_key (N, H, W, G·slices), grad_value (N, H, W, C).
 
-    Grid: (N · ceil(H / rows) · ceil(W / (blocks · columns)) · group_chunks,)
+    Grid: (S.tiles(N, H, W) · S.group_chunks,)
     """
-    K: tl.constexpr = S.kernel_size
     LANES: tl.constexpr = S.lanes
+    VECTOR: tl.constexpr = S.vector
+    K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
-    PIECE: tl.constexpr = S.piece
-    PIECES: tl.constexpr = S.pieces
+    VECTORS: tl.constexpr = S.vectors
     SPAN: tl.constexpr = S.query_span
-    PARTS: tl.constexpr = S.groups * S.slices
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
-    image, y, x, part = lane_position(height, width, S)
+    image, y, x, part, in_lane = lane_position(batch, height, width, S)
     group = part // S.slices
-    in_lane = (y < height) & (group < S.groups)
-    in_pixels = image * height * width
-    out_pixels = image * out_height * out_width
+    in_pixel = image * height * width + y * width + x
     first_query = x // S.stride + S.first_query
+    # The place of column `first_query` in row 0 of the image's outputs.
+    origin = image * out_height * out_width + first_query
+    query_ptrs = query_ptr + origin * S.groups + group
+    log_sum_ptrs = log_sum_ptr + origin * S.groups + group
+    mean_ptrs = mean_ptr + origin * S.parts + part
+    grad_ptrs = grad_out_ptr + origin * S.channels + member_offset(part, S)
 
     keys, values, grad_keys, grad_values = (), (), (), ()
     for r in tl.static_range(COLUMNS):
         in_input = in_lane & (x + r < width)
-        place = (y * width + x + r) * S.groups + group
-        keys = keys + (load_scalar(key_ptr + in_pixels * S.groups, place, in_input, 0.0),)
-        values = values + (load_members(value_ptr + in_pixels * S.channels, y * width + x + r, part, in_input, S),)
+        keys = keys + (load_scalar(key_ptr + (in_pixel + r) * S.groups + group, in_input, 0.0),)
+        channels = value_ptr + (in_pixel + r) * S.channels + member_offset(part, S)
+        values = values + (unstack(load_members(channels, part, in_input, S), S),)
         grad_keys = grad_keys + (tl.zeros([LANES], ACCUMULATOR),)
-        for _ in tl.static_range(PIECES):
-            grad_values = grad_values + (tl.zeros([LANES, PIECE], ACCUMULATOR),)
+        for _ in tl.static_range(VECTORS):
+            grad_values = grad_values + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
-    # Without dilation, the rows of taps that meet a query are every stride-th; else all are tried.
-    STEP: tl.constexpr = S.stride if S.dilation == 1 else 1
-    for step in range((K + STEP - 1) // STEP):
-        u = step * STEP + (y + S.padding) % STEP
+    first, end = query_rows(y, out_height, S)
+    for step in range(first, end):
+        u = step * S.query_step + (y + S.padding) % S.query_step
         distance = y + S.padding - u * S.dilation
         row = distance // S.stride
         seen = in_lane & (u < K) & (distance >= 0) & (distance % S.stride == 0) & (row < out_height)
+        limit = column_limit(seen, out_width)
+        pixel = row * out_width
         priors = ()
         for v in tl.static_range(K):
             if S.prior:
                 priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group, mask=seen, other=0.0),)
         for c in tl.static_range(SPAN):
-            in_output = seen & (first_query + c >= 0) & (first_query + c < out_width)
-            pixel = row * out_width + first_query + c
-            place = pixel * S.groups + group
-            query = load_scalar(query_ptr + out_pixels * S.groups, place, in_output, 0.0)
-            # Where there is no query, +inf makes the weight 0.
-            log_sum = load_scalar(log_sum_ptr + out_pixels * S.groups, place, in_output, float("inf"))
-            mean = load_scalar(mean_ptr + out_pixels * PARTS, pixel * PARTS + part, in_output, 0.0)
-            grad = load_members(grad_out_ptr + out_pixels * S.channels, pixel, part, in_output, S)
-            new_keys, new_values = (), ()
-            for r in tl.static_range(COLUMNS):
-                grad_key = grad_keys[r]
-                if tap_of_query(c, r, S) >= 0:
-                    logit = composability(query, keys[r], S)
-                    if S.prior:
-                        logit += priors[tap_of_query(c, r, S)]
-                    weight = tl.exp2(logit * LOG2E - log_sum)
-                    grad_logit = weight * (dot_members(grad, values[r], S) - mean)
-                    grad_key += grad_logit * slope(keys[r], query, S)
-                new_keys = new_keys + (grad_key,)
-                for p in tl.static_range(PIECES):
-                    grad_value = grad_values[r * PIECES + p]
+            if not outside_row(c + S.first_query, S):
+                in_output = in_row(first_query + c, limit, S)
+                query = load_scalar(query_ptrs + pixel * S.groups + c * S.groups, in_output, 0.0)
+                # Where there is no query, +inf makes the weight 0.
+                log_sum = load_scalar(log_sum_ptrs + pixel * S.groups + c * S.groups, in_output, float("inf"))
+                mean = load_scalar(mean_ptrs + pixel * S.parts + c * S.parts, in_output, 0.0)
+                grad = load_members(grad_ptrs + pixel * S.channels + c * S.channels, part, in_output, S)
+                grad_members = unstack(grad, S)
+                new_keys, new_values = (), ()
+                for r in tl.static_range(COLUMNS):
+                    grad_key = grad_keys[r]
                     if tap_of_query(c, r, S) >= 0:
-                        grad_value += weight[:, None] * grad[p]
-                    new_values = new_values + (grad_value,)
-            grad_keys, grad_values = new_keys, new_values
+                        logit = composability(query, keys[r], S)
+                        if S.prior:
+                            logit += priors[tap_of_query(c, r, S)]
+                        weight = tl.exp2(logit * LOG2E - log_sum)
+                        grad_logit = weight * dot_members(grad_members, values[r], -mean, S)
+                        grad_key += grad_logit * slope(keys[r], query, S)
+                    new_keys = new_keys + (grad_key,)
+                    for p in tl.static_range(VECTORS):
+                        grad_value = grad_values[r * VECTORS + p]
+                        if tap_of_query(c, r, S) >= 0:
+                            grad_value += weight[:, None] * grad[p]
+                        new_values = new_values + (grad_value,)
+                grad_keys, grad_values = new_keys, new_values
+
     for r in tl.static_range(COLUMNS):
         in_input = in_lane & (x + r < width)
-        pixel = y * width + x + r
-        tl.store(grad_key_ptr + in_pixels * PARTS + pixel * PARTS + part, grad_keys[r], mask=in_input)
-        store_members(grad_value_ptr + in_pixels * S.channels, pixel, part, in_input, grad_values, r * PIECES, S)
+        tl.store(grad_key_ptr + (in_pixel + r) * S.parts + part, grad_keys[r], mask=in_input)
+        channels = grad_value_ptr + (in_pixel + r) * S.channels + member_offset(part, S)
+        store_members(channels, part, in_input, grad_values, r * VECTORS, S)

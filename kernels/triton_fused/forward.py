@@ -7,15 +7,20 @@ running maximum, a running sum and running weighted sums, rescaled once per wind
 import triton
 import triton.language as tl
 
+from .members import load_members, member_offset, store_members
 from .tiles import (
     LOG2E,
     accumulator,
+    column_limit,
     composability,
+    first_tap,
+    in_row,
+    input_rows,
     lane_position,
-    load_members,
     load_scalar,
-    store_members,
+    outside_row,
     tap_of_input,
+    weight_of,
 )
 
 
@@ -27,6 +32,7 @@ def local_relation_forward_kernel(
     prior_ptr,
     out_ptr,
     log_sum_ptr,
+    batch,
     height,
     width,
     out_height,
@@ -34,91 +40,101 @@ def local_relation_forward_kernel(
     S: tl.constexpr,
     SAVE_LOG_SUM: tl.constexpr,
 ):
-    """One program computes `rows` × `blocks · columns` output pixels of `lane_groups` groups of one image.
+    """One program computes `lanes` lanes of output pixels, `columns` pixels of one group each.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G) or unused → out (N, Ho, Wo, C),
     log_sum (N, Ho, Wo, G): log2 Σ 2^(logit·log2 e).
 
-    Grid: (N · ceil(Ho / rows) · ceil(Wo / (blocks · columns)) · group_chunks,)
+    Grid: (S.tiles(N, Ho, Wo) · S.group_chunks,)
     """
-    K: tl.constexpr = S.kernel_size
     LANES: tl.constexpr = S.lanes
+    VECTOR: tl.constexpr = S.vector
+    K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
-    PIECE: tl.constexpr = S.piece
-    PIECES: tl.constexpr = S.pieces
+    VECTORS: tl.constexpr = S.vectors
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
-    image, y, x, part = lane_position(out_height, out_width, S)
+    image, y, x, part, in_lane = lane_position(batch, out_height, out_width, S)
     group = part // S.slices
-    in_lane = (y < out_height) & (group < S.groups)
-    query_ptr += image * out_height * out_width * S.groups
-    key_ptr += image * height * width * S.groups
-    value_ptr += image * height * width * S.channels
+    out_pixel = image * out_height * out_width + y * out_width + x
+    query_ptrs = query_ptr + out_pixel * S.groups + group
+    key_ptrs = key_ptr + image * height * width * S.groups + group
+    value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
 
     queries, shifts, totals, sums = (), (), (), ()
     for r in tl.static_range(COLUMNS):
-        place = (y * out_width + x + r) * S.groups + group
-        queries = queries + (load_scalar(query_ptr, place, in_lane & (x + r < out_width), 0.0),)
+        in_output = in_lane & (x + r < out_width)
+        queries = queries + (load_scalar(query_ptrs + r * S.groups, in_output, 0.0),)
         shifts = shifts + (tl.full([LANES], float("-inf"), ACCUMULATOR),)
         totals = totals + (tl.zeros([LANES], ACCUMULATOR),)
-        for _ in tl.static_range(PIECES):
-            sums = sums + (tl.zeros([LANES, PIECE], ACCUMULATOR),)
+        for _ in tl.static_range(VECTORS):
+            sums = sums + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
-    for u in range(K):
+    first, end = input_rows(y, height, S)
+    for u in range(first, end):
         row = y * S.stride - S.padding + u * S.dilation
-        row_inside = in_lane & (row >= 0) & (row < height)
+        limit = column_limit(in_lane & (row >= 0) & (row < height), width)
         pixel = row * width + first_column
-        inside, keys = (), ()
-        for c in tl.static_range(SPAN):
-            inside = inside + (row_inside & (first_column + c >= 0) & (first_column + c < width),)
-            keys = keys + (load_scalar(key_ptr, (pixel + c) * S.groups + group, inside[c], 0.0),)
-        logits = row_logits(queries, keys, inside, prior_ptr + u * K * S.groups, group, S)
+        logits = row_logits(
+            queries, key_ptrs + pixel * S.groups, first_column, limit, prior_ptr + u * K * S.groups + group, in_lane, S
+        )
         shifts, totals, sums, weights = rescale(logits, shifts, totals, sums, S)
+        row_ptrs = value_ptrs + pixel * S.channels
         for c in tl.static_range(SPAN):
-            pieces = load_members(value_ptr, pixel + c, part, inside[c], S)
-            updated = ()
-            for r in tl.static_range(COLUMNS):
-                for p in tl.static_range(PIECES):
-                    total = sums[r * PIECES + p]
-                    if tap_of_input(c, r, S) >= 0:
-                        total += weights[r * K + tap_of_input(c, r, S)][:, None] * pieces[p]
-                    updated = updated + (total,)
-            sums = updated
+            if not outside_row(c - S.padding, S):
+                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column + c, limit, S), S)
+                updated = ()
+                for r in tl.static_range(COLUMNS):
+                    for p in tl.static_range(VECTORS):
+                        total = sums[r * VECTORS + p]
+                        if tap_of_input(c, r, S) >= 0:
+                            total += weights[weight_of(tap_of_input(c, r, S), r, S)][:, None] * vectors[p]
+                        updated = updated + (total,)
+                sums = updated
 
-    out_ptr += image * out_height * out_width * S.channels
-    log_sum_ptr += image * out_height * out_width * S.groups
+    out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
+    log_sum_ptrs = log_sum_ptr + out_pixel * S.groups + group
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
         # Lanes without an output pixel have summed nothing.
         total = tl.where(in_output, totals[r], 1.0)
         normalised = ()
-        for p in tl.static_range(PIECES):
-            normalised = normalised + (sums[r * PIECES + p] * (1 / total)[:, None],)
-        store_members(out_ptr, y * out_width + x + r, part, in_output, normalised, 0, S)
+        for p in tl.static_range(VECTORS):
+            normalised = normalised + (sums[r * VECTORS + p] * (1 / total)[:, None],)
+        store_members(out_ptrs + r * S.channels, part, in_output, normalised, 0, S)
         if SAVE_LOG_SUM:
-            place = (y * out_width + x + r) * S.groups + group
-            tl.store(log_sum_ptr + place, shifts[r] + tl.log2(total), mask=in_output & (part % S.slices == 0))
+            log_sum = shifts[r] + tl.log2(total)
+            tl.store(log_sum_ptrs + r * S.groups, log_sum, mask=in_output & (part % S.slices == 0))
 
 
 @triton.jit
-def row_logits(queries, keys, inside, prior_ptr, group, S: tl.constexpr):
-    """Logits of one window row: a tuple of [LANES], tap v of column r at r·k + v; −inf where a tap takes no part."""
+def row_logits(queries, key_ptrs, first_column, limit, prior_ptrs, in_lane, S: tl.constexpr):
+    """Logits of one window row: a tuple of [LANES] at the places `weight_of`; −inf where a tap takes no part."""
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
+    SPAN: tl.constexpr = S.span
+    keys, inside = (), ()
+    for c in tl.static_range(SPAN):
+        inside = inside + (in_row(first_column + c, limit, S),)
+        if outside_row(c - S.padding, S):
+            keys = keys + (0.0,)
+        else:
+            keys = keys + (load_scalar(key_ptrs + c * S.groups, inside[c], 0.0),)
     priors = ()
     for v in tl.static_range(K):
         if S.prior:
-            priors = priors + (tl.load(prior_ptr + v * S.groups + group, mask=group < S.groups, other=0.0),)
+            priors = priors + (tl.load(prior_ptrs + v * S.groups, mask=in_lane, other=0.0),)
     logits = ()
     for r in tl.static_range(COLUMNS):
         for v in tl.static_range(K):
-            logit = composability(queries[r], keys[r * S.stride + v * S.dilation], S)
-            if S.prior:
-                logit += priors[v]
-            if S.masked:
-                logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
-            logits = logits + (logit,)
+            if weight_of(v, r, S) >= 0:
+                logit = composability(queries[r], keys[r * S.stride + v * S.dilation], S)
+                if S.prior:
+                    logit += priors[v]
+                if S.tests_taps:
+                    logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
+                logits = logits + (logit,)
     return logits
 
 
@@ -127,23 +143,25 @@ def rescale(logits, shifts, totals, sums, S: tl.constexpr):
     """Take a window row into the online softmax: new shifts, totals and sums, and the row's weights."""
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
-    PIECES: tl.constexpr = S.pieces
+    VECTORS: tl.constexpr = S.vectors
     new_shifts, new_totals, new_sums, weights = (), (), (), ()
     for r in tl.static_range(COLUMNS):
-        largest = logits[r * K]
-        for v in tl.static_range(1, K):
-            largest = tl.maximum(largest, logits[r * K + v])
+        largest = logits[weight_of(first_tap(r, S), r, S)]
+        for v in tl.static_range(K):
+            if weight_of(v, r, S) >= 0 and v != first_tap(r, S):
+                largest = tl.maximum(largest, logits[weight_of(v, r, S)])
         shift = tl.maximum(shifts[r], largest * LOG2E)
-        # A row above the image is −inf throughout, and −inf − (−inf) is no number.
-        finite = tl.where(shift == float("-inf"), 0.0, shift) if S.masked else shift
+        # A row outside the image is −inf throughout, and −inf − (−inf) is no number.
+        finite = tl.where(shift == float("-inf"), 0.0, shift) if S.tests_taps and S.rows > 1 else shift
         decay = tl.exp2(shifts[r] - finite)
         total = totals[r] * decay
         for v in tl.static_range(K):
-            weight = tl.exp2(logits[r * K + v] * LOG2E - finite)
-            total += weight
-            weights = weights + (weight,)
+            if weight_of(v, r, S) >= 0:
+                weight = tl.exp2(logits[weight_of(v, r, S)] * LOG2E - finite)
+                total += weight
+                weights = weights + (weight,)
         new_shifts = new_shifts + (shift,)
         new_totals = new_totals + (total,)
-        for p in tl.static_range(PIECES):
-            new_sums = new_sums + (sums[r * PIECES + p] * decay[:, None],)
+        for p in tl.static_range(VECTORS):
+            new_sums = new_sums + (sums[r * VECTORS + p] * decay[:, None],)
     return new_shifts, new_totals, new_sums, weights

@@ -1,24 +1,24 @@
-"""What a kernel knows at compile time: the layer's options and the tile that a program works on."""
+"""What a kernel knows at compile time: the layer's options, how lanes are laid out, and which taps join which columns."""
 
 from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
 from ..problem import Problem
+from .settings import Kernel, Settings
 
 _ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-# A lane holds the sums of one group's channels for several columns in registers; wider groups are cut into slices.
-_MEMBERS_PER_LANE = 16
-_LANES = 256
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Compile-time facts of one kernel; image sizes and batch stay run-time arguments.
+    """Compile-time facts of one kernel; batch and image sizes stay run-time arguments.
 
     A lane is `columns` adjacent pixels of one group, or of one slice of a wide group. It takes the group's channels
-    as `pieces` vectors of `piece` channels each. A program is `rows` × `blocks` × `lane_groups` lanes, groups fastest.
+    as `pieces` loads of `piece` channels each, and holds them as `vectors` of `vector` channels.
     Channel of member j of group g: g·`group_step` + j·`member_step`.
+    `gathered_width` is the width of the image that a lane gathers from where the lane holds a whole row, so that taps
+    outside it are known; else 0.
     """
 
     channels: int
@@ -35,22 +35,39 @@ class Geometry:
     member_step: int
     piece: int
     pieces: int
+    halves: bool
     slices: int
     columns: int
     rows: int
-    blocks: int
     lane_groups: int
+    lanes: int
+    gathered_width: int
     wide_index: bool
 
     @property
-    def lanes(self) -> int:
-        """Lanes of a program."""
-        return self.rows * self.blocks * self.lane_groups
+    def parts(self) -> int:
+        """Slices of all groups: what lanes are laid over beside pixels."""
+        return self.groups * self.slices
 
     @property
     def group_chunks(self) -> int:
         """Programs that share a tile of pixels."""
-        return -(-self.groups * self.slices // self.lane_groups)
+        return -(-self.parts // self.lane_groups) if self.lane_groups else 1
+
+    @property
+    def vectors(self) -> int:
+        """Vectors that hold a lane's channels of one pixel."""
+        return self.pieces * (1 + self.halves)
+
+    @property
+    def vector(self) -> int:
+        """Channels of one of them."""
+        return self.piece // (1 + self.halves)
+
+    @property
+    def stacked_taps(self) -> int:
+        """The power of two that holds a window row of taps."""
+        return 1 << (self.kernel_size - 1).bit_length()
 
     @property
     def span(self) -> int:
@@ -68,57 +85,55 @@ class Geometry:
         return (self.columns - 1 + self.padding) // self.stride - self.first_query + 1
 
     @property
+    def query_step(self) -> int:
+        """Window rows from one that may meet a query to the next: without dilation every stride-th, else each."""
+        return self.stride if self.dilation == 1 else 1
+
+    @property
     def ragged(self) -> bool:
         """Whether some lane has members that are no channels."""
         return self.channels % self.m != 0 or self.pieces * self.piece * self.slices != self.m
 
-    def tiles(self, height: int, width: int) -> int:
-        """Programs over one image, for one chunk of groups."""
-        return -(-height // self.rows) * -(-width // (self.blocks * self.columns))
+    @property
+    def skips_rows(self) -> bool:
+        """Whether a program of output pixels takes only the window rows inside the image."""
+        return self.masked and self.rows == 1
+
+    @property
+    def tests_taps(self) -> bool:
+        """Whether the taps of a lane must be tested for lying outside the image."""
+        return self.masked and not (self.rows == 1 and self.gathered_width > 0)
 
     @property
     def warps(self) -> int:
         """Warps of a program, a lane per thread."""
         return self.lanes // 32
 
+    def tiles(self, batch: int, height: int, width: int) -> int:
+        """Programs over a batch of images, for one chunk of groups."""
+        blocks = -(-width // self.columns)
+        strips, cells = -(-height // self.rows), self.rows * blocks * batch
+        lanes_of_strip = cells * (self.lane_groups or self.parts)
+        if self.rows == 1:
+            return strips * -(-lanes_of_strip // self.lanes)
+        return -(-strips * lanes_of_strip // self.lanes)
+
 
 @cache
-def output_geometry(problem: Problem) -> Geometry:
-    """The geometry of the kernels whose lanes are output pixels: forward, and the query side of backward."""
-    columns = 1 if problem.stride > 4 else _columns(problem, problem.out_width)
-    return _geometry(problem, columns, problem.out_height, problem.out_width)
-
-
-@cache
-def input_geometry(problem: Problem) -> Geometry:
-    """The geometry of the kernel whose lanes are input pixels: the key side of backward."""
-    columns = _columns(problem, problem.width)
-    # A multiple of the stride, so that which taps reach a column's queries is known at compile time.
-    columns = -(-columns // problem.stride) * problem.stride
-    return _geometry(problem, columns, problem.height, problem.width)
-
-
-def _columns(problem: Problem, width: int) -> int:
-    """Columns per lane: they share loads of keys and values, and cost registers (columns · k logits)."""
-    if problem.dtype == "float64" or problem.kernel_size > 13:
-        return 1
-    if problem.kernel_size > 9:
-        return 2
-    if width % 4 and width <= 7 * 4:
-        return min((7, 4), key=lambda columns: -(-width // columns) * columns)
-    return 4
-
-
-def _geometry(problem: Problem, columns: int, height: int, width: int) -> Geometry:
+def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometry:
+    """The geometry of a kernel: lanes are input pixels on the key side of backward, output pixels else."""
     members = min(problem.m, problem.channels)
     consecutive = problem.channel_order == "consecutive"
-    vector = 16 // _ITEMSIZE[problem.dtype]
-    piece = gcd(problem.channels, problem.m, vector) if consecutive else 1
-    slices = -(-members // _MEMBERS_PER_LANE)
-    pieces = -(-members // (slices * piece))
-    rows = min(8, _power_of_two(height))
-    blocks = min(4, _power_of_two(-(-width // columns)))
-    lane_groups = max(32, min(_LANES, rows * blocks * _power_of_two(problem.groups * slices))) // (rows * blocks)
+    piece = gcd(problem.channels, problem.m, 16 // _ITEMSIZE[problem.dtype]) if consecutive else 1
+    slices = -(-members // settings.members)
+    tiled, gathered = problem.out_width, problem.width
+    if kernel == "key":
+        tiled, gathered = gathered, tiled
+    if kernel == "key":
+        whole_row = tiled <= settings.columns
+    else:  # a tap outside the image takes part in the softmax unless it is masked
+        whole_row = tiled == settings.columns and problem.padding_mode == "mask"
+    pixels = problem.batch * max(problem.height * problem.width, problem.out_height * problem.out_width)
     return Geometry(
         channels=problem.channels,
         groups=problem.groups,
@@ -133,16 +148,13 @@ def _geometry(problem: Problem, columns: int, height: int, width: int) -> Geomet
         group_step=problem.m if consecutive else 1,
         member_step=1 if consecutive else problem.groups,
         piece=piece,
-        pieces=pieces,
+        pieces=-(-members // (slices * piece)),
+        halves=problem.dtype == "bfloat16" and piece > 1,
         slices=slices,
-        columns=columns,
-        rows=rows,
-        blocks=blocks,
-        lane_groups=max(1, lane_groups),
-        wide_index=max(height * width, problem.height * problem.width) * problem.channels >= 2**31,
+        columns=settings.columns,
+        rows=settings.rows,
+        lane_groups=settings.lane_groups,
+        lanes=settings.lanes,
+        gathered_width=gathered if whole_row else 0,
+        wide_index=pixels * max(problem.channels, problem.groups * slices) >= 2**31,
     )
-
-
-def _power_of_two(number: int) -> int:
-    """The least power of two that is not below the number."""
-    return 1 << (number - 1).bit_length()

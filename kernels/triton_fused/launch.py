@@ -10,7 +10,8 @@ from ..problem import Problem
 from ..tensors import accumulation_dtype
 from .backward import local_relation_key_kernel, local_relation_query_kernel
 from .forward import local_relation_forward_kernel
-from .geometry import input_geometry, output_geometry
+from .geometry import Geometry, geometry_of
+from .settings import KERNELS, Kernel, heuristic, tiled
 
 
 class Inputs(NamedTuple):
@@ -24,11 +25,11 @@ class Inputs(NamedTuple):
 
 def launch_forward(problem: Problem, inputs: Inputs, save_log_sum: bool) -> tuple[Tensor, Tensor]:
     """The output (N, Ho, Wo, C), and the log-sum of each softmax (N, Ho, Wo, G), empty where it is not saved."""
-    geometry = output_geometry(problem)
+    geometry = _geometry("forward", problem)
     out = inputs.value.new_empty(problem.batch, problem.out_height, problem.out_width, problem.channels)
     saved = inputs.query.shape if save_log_sum else (0,)
     log_sum = inputs.query.new_empty(saved, dtype=accumulation_dtype(inputs.value.dtype))
-    grid = (problem.batch * geometry.tiles(problem.out_height, problem.out_width) * geometry.group_chunks,)
+    grid = (geometry.tiles(problem.batch, problem.out_height, problem.out_width) * geometry.group_chunks,)
     with _device_of(inputs.value):
         local_relation_forward_kernel[grid](
             *inputs,
@@ -46,8 +47,8 @@ def launch_query_side(
     problem: Problem, inputs: Inputs, out: Tensor, grad_out: Tensor, log_sum: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The query's gradient (N, Ho, Wo, G), the prior's (k², G), and Σ_c dy·y for the key side."""
-    geometry = output_geometry(problem)
-    tiles = problem.batch * geometry.tiles(problem.out_height, problem.out_width)
+    geometry = _geometry("query", problem)
+    tiles = geometry.tiles(problem.batch, problem.out_height, problem.out_width)
     parts = problem.groups * geometry.slices
     wide = log_sum.dtype
     pixels = (problem.batch, problem.out_height, problem.out_width)
@@ -75,8 +76,8 @@ def launch_key_side(
     problem: Problem, inputs: Inputs, grad_out: Tensor, log_sum: Tensor, mean: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The gradients of key (N, H, W, G) and value (N, H, W, C)."""
-    geometry = input_geometry(problem)
-    tiles = problem.batch * geometry.tiles(problem.height, problem.width)
+    geometry = _geometry("key", problem)
+    tiles = geometry.tiles(problem.batch, problem.height, problem.width)
     parts = problem.groups * geometry.slices
     dtype = inputs.key.dtype if geometry.slices == 1 else log_sum.dtype
     grad_key = inputs.key.new_empty(*inputs.key.shape[:3], parts, dtype=dtype)
@@ -101,8 +102,12 @@ def _sum_slices(parts: Tensor, slices: int) -> Tensor:
     return parts if slices == 1 else parts.unflatten(-1, (-1, slices)).sum(-1)
 
 
-def _sizes(problem: Problem) -> tuple[int, int, int, int]:
-    return problem.height, problem.width, problem.out_height, problem.out_width
+def _geometry(kernel: Kernel, problem: Problem) -> Geometry:
+    return geometry_of(kernel, problem, heuristic(kernel, problem))
+
+
+def _sizes(problem: Problem) -> tuple[int, int, int, int, int]:
+    return problem.batch, problem.height, problem.width, problem.out_height, problem.out_width
 
 
 def _device_of(tensor: Tensor) -> torch.cuda.device_of:
@@ -117,11 +122,13 @@ def interpreting() -> bool:
 
 def programs(problem: Problem) -> int:
     """Programs of the largest of the three grids."""
-    out, into = output_geometry(problem), input_geometry(problem)
-    return problem.batch * max(
-        out.tiles(problem.out_height, problem.out_width) * out.group_chunks,
-        into.tiles(problem.height, problem.width) * into.group_chunks,
-    )
+    return max(programs_of(kernel, problem) for kernel in KERNELS)
+
+
+def programs_of(kernel: Kernel, problem: Problem) -> int:
+    """Programs of a kernel's grid."""
+    geometry = _geometry(kernel, problem)
+    return geometry.tiles(problem.batch, *tiled(kernel, problem)) * geometry.group_chunks
 
 
 def extra_elements(problem: Problem, *, backward: bool) -> tuple[int, int]:
@@ -133,9 +140,9 @@ def extra_elements(problem: Problem, *, backward: bool) -> tuple[int, int]:
         narrow += out_pixels * (problem.channels + problem.groups) + in_pixels * (problem.channels + problem.groups)
     if not backward:
         return 0, narrow
-    geometry = output_geometry(problem)
+    geometry = _geometry("query", problem)
     parts = problem.groups * geometry.slices
-    tiles = problem.batch * geometry.tiles(problem.out_height, problem.out_width)
+    tiles = geometry.tiles(problem.batch, problem.out_height, problem.out_width)
     wide = out_pixels * (problem.groups + parts) + tiles * problem.kernel_size**2 * parts * problem.prior
     narrow += out_pixels * problem.groups + in_pixels * (problem.groups + problem.channels)
     return wide, narrow

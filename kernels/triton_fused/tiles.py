@@ -1,4 +1,4 @@
-"""What the three kernels share: lanes, loads, Φ, and which tap joins a column to a lane's column."""
+"""What the three kernels share: where lanes are, scalars, Φ, and which tap joins a column to a lane's column."""
 
 import triton
 import triton.language as tl
@@ -11,6 +11,8 @@ LOG2E = tl.constexpr(1.4426950408889634)
 @triton.constexpr_function
 def tap_of_input(column: int, r: int, S: Geometry) -> int:
     """The tap at which output column `r` of a lane sees the lane's input column, or −1."""
+    if outside_row(column - S.padding, S):
+        return -1
     distance = column - r * S.stride
     return distance // S.dilation if distance % S.dilation == 0 and 0 <= distance < S.kernel_size * S.dilation else -1
 
@@ -18,76 +20,112 @@ def tap_of_input(column: int, r: int, S: Geometry) -> int:
 @triton.constexpr_function
 def tap_of_query(column: int, r: int, S: Geometry) -> int:
     """The tap at which the lane's query column sees input column `r` of the lane, or −1."""
+    if outside_row(column + S.first_query, S):
+        return -1
     distance = r + S.padding - (column + S.first_query) * S.stride
     return distance // S.dilation if distance % S.dilation == 0 and 0 <= distance < S.kernel_size * S.dilation else -1
 
 
+@triton.constexpr_function
+def outside_row(x: int, S: Geometry) -> bool:
+    """Whether a column of the gathered image is known to lie outside it."""
+    return S.gathered_width > 0 and not 0 <= x < S.gathered_width
+
+
+@triton.constexpr_function
+def weight_of(tap: int, r: int, S: Geometry) -> int:
+    """The place of a tap of output column `r` among the lane's logits, those known to be outside left out; or −1."""
+    place = -1
+    for other in range(S.columns):
+        for v in range(S.kernel_size):
+            if tap_of_input(other * S.stride + v * S.dilation, other, S) >= 0:
+                place += 1
+                if (other, v) == (r, tap):
+                    return place
+    return -1
+
+
+@triton.constexpr_function
+def first_tap(r: int, S: Geometry) -> int:
+    """The first tap of output column `r` that is not known to be outside."""
+    return next(v for v in range(S.kernel_size) if tap_of_input(r * S.stride + v * S.dilation, r, S) >= 0)
+
+
 @triton.jit
-def lane_position(height, width, S: tl.constexpr):
-    """Image (int64), row, first column, and slice of a group (`group · slices + slice`) of each lane; (), [LANES]."""
+def lane_position(batch, height, width, S: tl.constexpr):
+    """Image (int64), row, first column, and slice of a group (`group · slices + slice`) of each lane, and whether it
+    has such a pixel; [LANES], the row () where a program keeps to one."""
     LANES: tl.constexpr = S.lanes
+    PARTS: tl.constexpr = S.parts
     lane = tl.arange(0, LANES)
+    blocks = tl.cdiv(width, S.columns)
+    strips = tl.cdiv(height, S.rows)
     program = tl.program_id(0)
-    tile = program // S.group_chunks
-    width_tiles = tl.cdiv(width, S.blocks * S.columns)
-    height_tiles = tl.cdiv(height, S.rows)
-    x = ((tile % width_tiles) * S.blocks + lane // S.lane_groups % S.blocks) * S.columns
-    y = (tile // width_tiles % height_tiles) * S.rows + lane // (S.lane_groups * S.blocks)
-    part = (program % S.group_chunks) * S.lane_groups + lane % S.lane_groups
     if S.wide_index:
-        y = y.to(tl.int64)
-    return (tile // (width_tiles * height_tiles)).to(tl.int64), y, x, part
+        program = program.to(tl.int64)
+        blocks = blocks.to(tl.int64)
+    tile = program // S.group_chunks
+    y = 0
+    if S.rows == 1:
+        tiles_of_row = tl.num_programs(0) // S.group_chunks // height
+        y = tile // tiles_of_row
+        tile = tile % tiles_of_row
+    if S.lane_groups > 0:
+        part = program % S.group_chunks * S.lane_groups + lane % S.lane_groups
+        cell = tile * (S.lanes // S.lane_groups) + lane // S.lane_groups
+    else:
+        first = tile * S.lanes
+        part = first % PARTS + lane
+        cell = first // PARTS + part // PARTS
+        part = part % PARTS
+    if S.rows == 1:
+        image = cell // blocks
+    else:
+        strip = cell // S.rows // blocks
+        y = strip % strips * S.rows + cell % S.rows
+        image = strip // strips
+    x = (cell // S.rows % blocks * S.columns).to(tl.int32)
+    return image.to(tl.int64), y, x, part, (image < batch) & (y < height) & (part < PARTS)
 
 
 @triton.jit
-def member_offset(part, S: tl.constexpr):
-    """Channel of the first member of each lane; [LANES]."""
-    return part // S.slices * S.group_step + part % S.slices * (S.pieces * S.piece) * S.member_step
+def input_rows(y, height, S: tl.constexpr):
+    """The window rows to take, first and end: those inside the image where a program keeps to one row, else all."""
+    first, end = 0, S.kernel_size
+    if S.skips_rows:
+        top = y * S.stride - S.padding
+        first = tl.maximum(0, tl.cdiv(-top, S.dilation))
+        end = tl.minimum(S.kernel_size, tl.cdiv(height - top, S.dilation))
+    return first, end
 
 
 @triton.jit
-def member_mask(part, p: tl.constexpr, ok, S: tl.constexpr):
-    """Where piece `p` of a lane has channels; [LANES]."""
-    if S.ragged:
-        member = part % S.slices * (S.pieces * S.piece) + p * S.piece
-        channel = part // S.slices * S.group_step + member * S.member_step
-        ok = ok & (member < S.m) & (channel < S.channels)
-    return ok
+def query_rows(y, out_height, S: tl.constexpr):
+    """The steps over window rows to take, first and end: those that may meet a query where a program keeps to one row,
+    else all."""
+    first, end = 0, (S.kernel_size + S.query_step - 1) // S.query_step
+    if S.rows == 1:
+        bottom = y + S.padding
+        phase = bottom % S.query_step
+        below = bottom - out_height * S.stride + 1
+        first = tl.maximum(0, tl.cdiv(below - phase * S.dilation, S.query_step * S.dilation))
+        end = tl.cdiv(tl.minimum(S.kernel_size, bottom // S.dilation + 1) - phase, S.query_step)
+    return first, end
 
 
 @triton.jit
-def load_members(ptr, pixel, part, ok, S: tl.constexpr):
-    """A lane's channels of one pixel: a tuple of [LANES, PIECE] in the dtype of accumulation, 0 where not `ok`."""
-    PIECES: tl.constexpr = S.pieces
-    PIECE: tl.constexpr = S.piece
-    offset = pixel * S.channels + member_offset(part, S)
-    pieces = ()
-    for p in tl.static_range(PIECES):
-        place = (offset + p * PIECE * S.member_step)[:, None] + tl.arange(0, PIECE)[None, :]
-        mask = member_mask(part, p, ok, S)[:, None]
-        pieces = pieces + (tl.load(ptr + place, mask=mask, other=0.0).to(accumulator(ptr)),)
-    return pieces
+def column_limit(ok, width):
+    """What a column of a row of the gathered image must be less than, as unsigned: 0 where the row is not `ok`."""
+    return tl.where(ok, width, 0).to(tl.uint32)
 
 
 @triton.jit
-def store_members(ptr, pixel, part, ok, pieces, FIRST: tl.constexpr, S: tl.constexpr):
-    """Write a lane's channels of one pixel: of a tuple of [LANES, PIECE] the pieces from FIRST on."""
-    PIECES: tl.constexpr = S.pieces
-    PIECE: tl.constexpr = S.piece
-    offset = pixel * S.channels + member_offset(part, S)
-    for p in tl.static_range(PIECES):
-        place = (offset + p * PIECE * S.member_step)[:, None] + tl.arange(0, PIECE)[None, :]
-        tl.store(ptr + place, pieces[FIRST + p].to(ptr.dtype.element_ty), mask=member_mask(part, p, ok, S)[:, None])
-
-
-@triton.jit
-def dot_members(left, right, S: tl.constexpr):
-    """Σ over a lane's channels of the product of two tuples of pieces; [LANES]."""
-    PIECES: tl.constexpr = S.pieces
-    total = tl.sum(left[0] * right[0], axis=1)
-    for p in tl.static_range(1, PIECES):
-        total += tl.sum(left[p] * right[p], axis=1)
-    return total
+def in_row(x, limit, S: tl.constexpr):
+    """Whether column `x` of the gathered image is inside it."""
+    inside = limit > 0
+    if S.gathered_width == 0:
+        inside = x.to(tl.uint32) < limit
+    return inside
 
 
 @triton.constexpr_function
@@ -97,9 +135,9 @@ def accumulator(ptr):
 
 
 @triton.jit
-def load_scalar(ptr, place, mask, other: tl.constexpr):
+def load_scalar(ptrs, mask, other: tl.constexpr):
     """A scalar of each lane in the dtype of accumulation; [LANES]."""
-    return tl.load(ptr + place, mask=mask, other=other).to(accumulator(ptr))
+    return tl.load(ptrs, mask=mask, other=other).to(accumulator(ptrs))
 
 
 @triton.jit

@@ -1,0 +1,131 @@
+"""A lane's channels of one pixel: loads and stores of 16 bytes where alignment allows, products, sums.
+
+They are held as a tuple of `vectors` tensors [LANES, VECTOR]. In bfloat16 a load takes 32-bit words, and the even and
+the odd channels become two vectors: either half of a word is a float32 after one shift or mask.
+"""
+
+import triton
+import triton.language as tl
+
+from .tiles import accumulator
+
+
+@triton.jit
+def member_offset(part, S: tl.constexpr):
+    """Channel of the first member of each lane; [LANES]."""
+    return part // S.slices * S.group_step + part % S.slices * (S.pieces * S.piece) * S.member_step
+
+
+@triton.jit
+def member_mask(part, p: tl.constexpr, ok, S: tl.constexpr):
+    """Where piece `p` of a lane has channels; [LANES]."""
+    if S.ragged:
+        member = part % S.slices * (S.pieces * S.piece) + p * S.piece
+        channel = part // S.slices * S.group_step + member * S.member_step
+        ok = ok & (member < S.m) & (channel < S.channels)
+    return ok
+
+
+@triton.jit
+def load_members(ptrs, part, ok, S: tl.constexpr):
+    """A lane's channels from its first on, `ptrs` [LANES]: the tuple of vectors in the dtype of accumulation, 0 where
+    not `ok`."""
+    VECTOR: tl.constexpr = S.vector
+    PIECES: tl.constexpr = S.pieces
+    vectors = ()
+    for p in tl.static_range(PIECES):
+        piece = ptrs + p * S.piece * S.member_step
+        mask = member_mask(part, p, ok, S)[:, None]
+        if S.halves:
+            words = piece.to(tl.pointer_type(tl.uint32), bitcast=True)[:, None] + tl.arange(0, VECTOR)[None, :]
+            pair = tl.load(words, mask=mask, other=0)
+            vectors = vectors + ((pair << 16).to(tl.float32, bitcast=True),)
+            vectors = vectors + ((pair & 0xFFFF0000).to(tl.float32, bitcast=True),)
+        else:
+            places = piece[:, None] + tl.arange(0, VECTOR)[None, :]
+            vectors = vectors + (tl.load(places, mask=mask, other=0.0).to(accumulator(ptrs)),)
+    return vectors
+
+
+@triton.jit
+def store_members(ptrs, part, ok, vectors, FIRST: tl.constexpr, S: tl.constexpr):
+    """Write a lane's channels from its first on, `ptrs` [LANES]: of a tuple of vectors those from FIRST on."""
+    LANES: tl.constexpr = S.lanes
+    PIECES: tl.constexpr = S.pieces
+    PIECE: tl.constexpr = S.piece
+    for p in tl.static_range(PIECES):
+        if S.halves:
+            piece = interleave(vectors[FIRST + 2 * p], vectors[FIRST + 2 * p + 1], LANES, S.vector)
+        else:
+            piece = vectors[FIRST + p]
+        places = (ptrs + p * PIECE * S.member_step)[:, None] + tl.arange(0, PIECE)[None, :]
+        tl.store(places, piece.to(ptrs.dtype.element_ty), mask=member_mask(part, p, ok, S)[:, None])
+
+
+@triton.jit
+def unstack(vectors, S: tl.constexpr):
+    """Each channel by itself: a tuple of vectors as one of [LANES]."""
+    LANES: tl.constexpr = S.lanes
+    VECTORS: tl.constexpr = S.vectors
+    VECTOR: tl.constexpr = S.vector
+    LEVELS: tl.constexpr = levels(VECTOR)
+    members = ()
+    for i in tl.static_range(VECTORS):
+        parts = (vectors[i],)
+        for level in tl.static_range(LEVELS):
+            halves = ()
+            for j in tl.static_range(1 << level):
+                halves = halves + halve(parts[j], LANES, VECTOR >> level)
+            parts = halves
+        for j in tl.static_range(1 << LEVELS):
+            members = members + (tl.reshape(parts[j], [LANES]),)
+    return members
+
+
+@triton.jit
+def halve(vector, LANES: tl.constexpr, WIDTH: tl.constexpr):
+    """The even and the odd channels of a vector [LANES, WIDTH]."""
+    HALF: tl.constexpr = WIDTH // 2
+    return tl.split(tl.reshape(vector, [LANES, HALF, 2]))
+
+
+@triton.constexpr_function
+def levels(width: int) -> int:
+    """How often a vector of this width, a power of two, is halved until single channels are left."""
+    return width.bit_length() - 1
+
+
+@triton.jit
+def dot_members(left, right, start, S: tl.constexpr):
+    """`start` plus Σ over a lane's channels of the product of two tuples of channels; [LANES]."""
+    MEMBERS: tl.constexpr = S.vectors * S.vector
+    total = start
+    for j in tl.static_range(MEMBERS):
+        total += left[j] * right[j]
+    return total
+
+
+@triton.jit
+def stack(terms, S: tl.constexpr):
+    """The inverse for a window row of taps: a tuple of [LANES] as one [LANES, stacked taps], zeros at the end."""
+    LANES: tl.constexpr = S.lanes
+    TAPS: tl.constexpr = S.stacked_taps
+    LEVELS: tl.constexpr = levels(TAPS)
+    parts = ()
+    for i in tl.static_range(TAPS):
+        term = terms[i] if i < S.kernel_size else tl.zeros_like(terms[0])
+        parts = parts + (tl.reshape(term, [LANES, 1]),)
+    for level in tl.static_range(LEVELS):
+        joined = ()
+        for i in tl.static_range(TAPS >> (level + 1)):
+            # The last level interleaves neighbours, so the first joins those that are TAPS / 2 apart.
+            joined = joined + (interleave(parts[i], parts[i + (TAPS >> (level + 1))], LANES, 1 << level),)
+        parts = joined
+    return parts[0]
+
+
+@triton.jit
+def interleave(even, odd, LANES: tl.constexpr, WIDTH: tl.constexpr):
+    """The inverse of `halve`: two vectors [LANES, WIDTH] as one, in turn."""
+    DOUBLE: tl.constexpr = WIDTH * 2
+    return tl.reshape(tl.join(even, odd), [LANES, DOUBLE])
