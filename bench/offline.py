@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from math import ceil
 from typing import Any
 
 from kernels import CompiledKernel, Problem, compile_fused
@@ -170,12 +169,12 @@ def _counted(compiled: CompiledKernel, code: Code) -> tuple[Sequence[Instruction
     where the compiler has unrolled it. Where there is none (`row_loops` is 0), it is the whole kernel.
     """
     loops = [loop for loop in code.loops if bytes_of(loop, "LDG")]
-    body, taps, rows, times = code.instructions, compiled.taps_per_lane, compiled.iterations, 1
+    body, taps, rows, times = code.instructions, compiled.taps_per_lane, compiled.problem.kernel_size, 1.0
     if loops:
         body = loops[0]
         exponentials = sum(one.opcode == "MUFU.EX2" for one in body)
-        rows = max(1, int(exponentials / compiled.exponentials_per_iteration))
-        taps, times = compiled.taps_per_iteration * rows, ceil(compiled.iterations / rows)
+        rows = max(1, int(exponentials / compiled.weights_per_iteration))
+        taps, times = compiled.taps_per_iteration * rows, compiled.iterations / rows
     outside = len(code.instructions) - sum(map(len, loops)) if loops else 0
     executed = outside + times * len(body)
     return body, {
@@ -184,6 +183,7 @@ def _counted(compiled: CompiledKernel, code: Code) -> tuple[Sequence[Instruction
         "rows_per_iteration": rows,
         "counted_instructions": len(body),
         "counted_taps": taps,
+        "iterations": times,
         "executed_instructions": executed,
         "instructions_per_tap": len(body) / taps,
         "executed_per_tap": executed / compiled.taps_per_lane,

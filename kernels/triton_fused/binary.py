@@ -10,55 +10,21 @@ from .geometry import Geometry
 class CompiledKernel:
     """A kernel's binary for one compute capability, and the facts it was compiled with.
 
-    `kernel` is "forward", "query" or "key"; `compile_seconds` is processor time from source to binary, no cache used. A
-    tap is an output pixel, a group and a neighbour; where a group is cut into slices, a lane has part of each tap.
+    `kernel` is "forward", "query" or "key"; `programs` are those of its grid; `compile_seconds` is processor time from
+    source to binary, no cache used. A tap is an output pixel, a group and a neighbour, be that outside the image; where
+    a group is cut into slices, a lane has part of each tap.
     """
 
     kernel: str
     problem: Problem
     capability: tuple[int, int]
     geometry: Geometry
+    programs: int
     warps: int
     ptx: str
     cubin: bytes
     shared_bytes: int
     compile_seconds: float
-
-    @property
-    def taps_per_lane(self) -> float:
-        """Taps of one lane, borders included; on the key side the mean over pixels, of which a stride skips some."""
-        skipped = self.problem.stride**2 if self.kernel == "key" else 1
-        return self.geometry.columns * self.problem.kernel_size**2 / skipped / self.geometry.slices
-
-    @property
-    def iterations(self) -> int:
-        """Iterations of the loop over the window's rows."""
-        return -(-self.problem.kernel_size // self._rows_apart)
-
-    @property
-    def taps_per_iteration(self) -> float:
-        """Taps of one lane in one iteration, where k is a multiple of the stride or the last one is not full."""
-        return self.taps_per_lane * self._rows_apart / self.problem.kernel_size
-
-    @property
-    def exponentials_per_iteration(self) -> float:
-        """Weights that one lane computes in one iteration."""
-        skipped = self.problem.stride if self.kernel == "key" else 1
-        return self.geometry.columns * self.problem.kernel_size / skipped
-
-    @property
-    def shared_bytes_needed(self) -> int:
-        """Shared memory for the prior's gradient summed over a program's warps: a number for each warp and group."""
-        summed = self.kernel == "query" and self.problem.prior and self.warps > 1
-        return summed * self.warps * self.geometry.lane_groups * (8 if self.problem.dtype == "float64" else 4)
-
-    @property
-    def lanes(self) -> int:
-        """Lanes that a launch starts, those without a pixel or a group included."""
-        side = (self.problem.height, self.problem.width)
-        if self.kernel != "key":
-            side = (self.problem.out_height, self.problem.out_width)
-        return self.problem.batch * self.geometry.tiles(*side) * self.geometry.group_chunks * self.geometry.lanes
 
     @property
     def taps(self) -> int:
@@ -67,6 +33,55 @@ class CompiledKernel:
         return pixels * self.problem.groups * self.problem.kernel_size**2
 
     @property
-    def _rows_apart(self) -> int:
-        """Rows of the window from one iteration to the next."""
-        return self.problem.stride if self.kernel == "key" and self.problem.dilation == 1 else 1
+    def taps_per_lane(self) -> float:
+        """Taps of one lane; on the key side the mean over pixels, of which a stride skips some."""
+        skipped = self.problem.stride**2 if self.kernel == "key" else 1
+        return self.geometry.columns * self.problem.kernel_size**2 / skipped / self.geometry.slices
+
+    @property
+    def taps_per_iteration(self) -> float:
+        """Taps of one lane in one iteration of the loop over window rows, if that is a full one."""
+        return self.taps_per_lane * self._step / self.problem.kernel_size
+
+    @property
+    def weights_per_iteration(self) -> int:
+        """Weights that one lane computes in one iteration: taps known to be outside the image need none."""
+        p, columns = self.problem, range(self.geometry.columns)
+        places = [(r, v * p.dilation) for r in columns for v in range(p.kernel_size)]
+        if self.kernel == "key":
+            distances = [r + p.padding - tap for r, tap in places]
+            gathered = [distance // p.stride for distance in distances if distance % p.stride == 0]
+        else:
+            gathered = [r * p.stride - p.padding + tap for r, tap in places]
+        width = self.geometry.gathered_width
+        return sum(not width or 0 <= place < width for place in gathered)
+
+    @property
+    def iterations(self) -> float:
+        """Iterations of that loop, the mean over rows: a program of one row passes over window rows outside."""
+        p, rows = self.problem, range(self.problem.kernel_size)
+        if self.kernel == "key":
+            tiled, skips = p.height, self.geometry.rows == 1
+            met = [(y + p.padding - u * p.dilation, u, y + p.padding) for y in range(tiled) for u in rows]
+            taken = sum(0 <= d < p.out_height * p.stride and (u - y) % self._step == 0 for d, u, y in met)
+        else:
+            tiled, skips = p.out_height, self.geometry.skips_rows
+            taken = sum(0 <= y * p.stride - p.padding + u * p.dilation < p.height for y in range(tiled) for u in rows)
+        return taken / tiled if skips else -(-p.kernel_size // self._step)
+
+    @property
+    def lanes(self) -> int:
+        """Lanes that a launch starts, those without a pixel or a group included."""
+        return self.programs * self.geometry.lanes
+
+    @property
+    def shared_bytes_needed(self) -> int:
+        """Shared memory to sum the prior's gradient over a program's warps, a window row of taps at a time."""
+        summed = self.kernel == "query" and self.problem.prior and self.warps > 1
+        numbers = self.warps * self.geometry.lane_groups * self.geometry.stacked_taps
+        return summed * numbers * (8 if self.problem.dtype == "float64" else 4)
+
+    @property
+    def _step(self) -> int:
+        """Window rows from one iteration to the next."""
+        return self.geometry.query_step if self.kernel == "key" else 1

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 import triton
@@ -12,19 +12,21 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.cache import triton_key
 
-from ..problem import Problem
+from ..problem import Problem, require_choice
 from ..tensors import accumulation_dtype
 from .backward import local_relation_key_kernel, local_relation_query_kernel
 from .binary import CompiledKernel
 from .forward import local_relation_forward_kernel
-from .geometry import Geometry, input_geometry, output_geometry
-from .launch import interpreting
+from .geometry import Geometry, geometry_of
+from .launch import interpreting, programs_of
+from .settings import Kernel, heuristic
 
-_KERNELS: Mapping[str, Any] = {
+_SOURCES: Mapping[Kernel, Any] = {
     "forward": local_relation_forward_kernel,
     "query": local_relation_query_kernel,
     "key": local_relation_key_kernel,
 }
+_SIZES = ("batch", "height", "width", "out_height", "out_width")
 _OF_THE_VALUE = ("query", "key", "value", "out", "grad_out", "grad_value")
 _OF_ACCUMULATION = ("prior", "log_sum", "mean", "grad_prior")
 # Partial sums, in the dtype of accumulation, where a group is cut into slices.
@@ -32,28 +34,29 @@ _OF_THE_VALUE_IF_WHOLE = ("grad_query", "grad_key")
 
 
 def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
-    """Compile one of the kernels "forward", "query" and "key" for a compute capability.
+    """Compile a kernel for a compute capability; until it returns, no other thread may launch one.
 
     Raises:
         ValueError: There is no such kernel.
         RuntimeError: Triton was imported to interpret kernels, not to compile them.
     """
-    if kernel not in _KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(_KERNELS)}, got {kernel!r}")
+    require_choice("kernel", kernel, tuple(_SOURCES))
     if interpreting():
         raise RuntimeError("Triton interprets kernels in this process: unset TRITON_INTERPRET before it is imported")
-    geometry = _geometry_of(kernel, problem, capability)
-    arguments = launch_arguments(kernel, problem, geometry)
+    name = cast("Kernel", kernel)
+    source, geometry = _SOURCES[name], geometry_of(name, problem, heuristic(name, problem))
+    arguments = launch_arguments(name, problem, geometry)
     triton_key()  # Read once per process, and no part of a kernel's compile time.
-    with _pretended(capability, _KERNELS[kernel]), _empty_cache():
+    with _pretended(capability, source), _empty_cache():
         started = _processor_seconds()
-        compiled = _KERNELS[kernel].warmup(*arguments.values(), grid=(1,), num_warps=geometry.warps)
+        compiled = source.warmup(*arguments.values(), grid=(1,), num_warps=geometry.warps)
         seconds = _processor_seconds() - started
     return CompiledKernel(
         kernel=kernel,
         problem=problem,
         capability=capability,
         geometry=geometry,
+        programs=programs_of(name, problem),
         ptx=compiled.asm["ptx"],
         cubin=compiled.asm["cubin"],
         shared_bytes=compiled.metadata.shared,
@@ -62,7 +65,7 @@ def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -
     )
 
 
-def launch_arguments(kernel: str, problem: Problem, geometry: Geometry) -> dict[str, Any]:
+def launch_arguments(kernel: Kernel, problem: Problem, geometry: Geometry) -> dict[str, Any]:
     """A launch's arguments by name, in order; a dtype where it has a tensor."""
     value = getattr(torch, problem.dtype)
     accumulation = accumulation_dtype(value)
@@ -72,13 +75,9 @@ def launch_arguments(kernel: str, problem: Problem, geometry: Geometry) -> dict[
         **dict.fromkeys(_OF_THE_VALUE_IF_WHOLE, value if geometry.slices == 1 else accumulation),
     }
     known: dict[str, Any] = {f"{name}_ptr": dtype for name, dtype in tensors.items()}
-    known |= {name: getattr(problem, name) for name in ("height", "width", "out_height", "out_width")}
+    known |= {name: getattr(problem, name) for name in _SIZES}
     known |= {"S": geometry, "SAVE_LOG_SUM": True}
-    return {name: known[name] for name in _KERNELS[kernel].arg_names}
-
-
-def _geometry_of(kernel: str, problem: Problem, capability: tuple[int, int]) -> Geometry:  # noqa: ARG001
-    return input_geometry(problem) if kernel == "key" else output_geometry(problem)
+    return {name: known[name] for name in _SOURCES[kernel].arg_names}
 
 
 class _Pretended:
