@@ -59,24 +59,23 @@ LIMITS = (
 )
 
 
-def misses(rows: Iterable[Row]) -> list[str]:
-    """The limits that rows miss, a line each: what, by how much."""
-    found = ((row["name"], limit.missed_by(row)) for row in rows for limit in LIMITS)
-    return [f"{name}: {missed}" for name, missed in found if missed]
+def misses(rows: Iterable[Row]) -> dict[str, str]:
+    """The limits that rows miss: "NAME COLUMN", and by how much."""
+    found = ((f"{row['name']} {limit.column}", limit.missed_by(row)) for row in rows for limit in LIMITS)
+    return {place: missed for place, missed in found if missed}
 
 
-def changes(rows: Iterable[Row], record: Record) -> list[str]:
-    """Where rows are not as recorded, a line each: costs that differ by more than TOLERANCE, spills at all.
+def changes(rows: Iterable[Row], record: Record) -> dict[str, str]:
+    """Where rows are not as recorded: "NAME COLUMN", and how it changed. What is not recorded is not compared.
 
-    A row that is not in the record is not compared.
+    Instructions may differ by TOLERANCE, up or down, and spills not at all.
     """
-    lines = []
+    found = {}
     for row in rows:
         for column, before in record.get(row["name"], {}).items():
-            allowed = TOLERANCE * before if column in _COUNTED else 0
-            if abs(row[column] - before) > allowed:
-                lines.append(f"{row['name']}: {column} was {before:g} and is {row[column]:g}")
-    return lines
+            if abs(row[column] - before) > (TOLERANCE * before if column in _COUNTED else 0):
+                found[f"{row['name']} {column}"] = f"was {before:.4g} and is {row[column]:.4g}"
+    return found
 
 
 def read_record(triton: str) -> Record | None:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -128,11 +128,12 @@ def _conclude(reports: Sequence[Report], request: OfflineRequest) -> bool:
     if record is None:
         typer.echo(f"nothing is recorded for triton {triton}")
     else:
-        _say("changed since the record", changed)
+        compared = sum(row["name"] in record for row in rows)
+        _say(f"changed among the {compared} that are recorded", changed)
     return not missed and not changed
 
 
-def _say(title: str, lines: Sequence[str]) -> None:
-    typer.echo(f"{title}: {len(lines) or 'none'}")
-    for line in lines:
-        typer.echo(f"  {line}")
+def _say(title: str, found: Mapping[str, str]) -> None:
+    typer.echo(f"{title}: {len(found) or 'none'}")
+    for place, text in found.items():
+        typer.echo(f"  {place}: {text}")
