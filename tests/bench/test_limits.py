@@ -43,7 +43,7 @@ def test_limits_may_be_reached_and_not_passed(kernel: str) -> None:
     ],
 )
 def test_other_limits_hold_for_every_architecture(column: str, value: float, text: str) -> None:
-    assert misses([row(arch="sm_80", **{column: value})]) == {f"forward {column}": text}
+    assert misses([{**row(arch="sm_80"), column: value}]) == {f"forward {column}": text}
 
 
 ELSEWHERE = [{"arch": "sm_80"}, {"dtype": "float64"}, {"height": 56}, {"m": 16}, {"prior": False}, {"stride": 2}]
@@ -94,7 +94,7 @@ CHANGED = [
 @pytest.mark.parametrize(("changed", "columns"), CHANGED, ids=str)
 def test_a_tenth_more_instructions_or_a_spill_is_a_change(changed: dict[str, float], columns: list[str]) -> None:
     write_record([row()], "3.7.1")
-    found = changes([row(**changed), row("key")], read_record("3.7.1") or {})
+    found = changes([{**row(), **changed}, row("key")], read_record("3.7.1") or {})
     assert list(found) == [f"forward {column}" for column in columns]
 
 

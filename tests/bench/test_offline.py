@@ -76,7 +76,7 @@ def test_the_default_is_the_stages_and_three_axes() -> None:
     assert len({p.dtype for p in around}) == 4
 
 
-UNUSUAL = [
+UNUSUAL: list[dict[str, Any]] = [
     {"batch": 2},
     {"stride": 2},
     {"dilation": 2, "padding": 6},
@@ -149,8 +149,8 @@ def test_a_binary_that_is_none_is_an_error() -> None:
         binaries.disassemble(b"nothing")
 
 
-def python_finds(text: str) -> list[str]:
-    """The instructions from the last label that is branched back to up to that branch, found without bench.sass."""
+def loop_lines(text: str) -> list[str]:
+    """The lines from the one label that is branched back to up to that branch, found without bench.sass."""
     lines = [line for line in text.splitlines() if re.match(r"\s+/\*[0-9a-f]{4,}\*/|\.L_x_\d+:", line)]
     places = {line.rstrip(":"): place for place, line in enumerate(lines) if line.startswith(".L")}
     spans = []
@@ -164,7 +164,8 @@ def python_finds(text: str) -> list[str]:
 
 def assembler_says(ptx: Path, arch: str) -> tuple[int, int]:
     """Registers and bytes of spill stores, from the assembler itself."""
-    command = [binaries._folder() / "ptxas", "-v", f"--gpu-name={arch}", ptx, "-o", ptx.with_suffix(".again")]
+    assembler, again = binaries._folder() / "ptxas", ptx.with_suffix(".again")
+    command = [str(assembler), "-v", f"--gpu-name={arch}", str(ptx), "-o", str(again)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     registers, stores = re.search(r"Used (\d+) registers", said), re.search(r"(\d+) bytes spill stores", said)
     assert registers is not None
@@ -199,7 +200,7 @@ def test_kernels_compiled_shown_and_dumped(invoke: Invoke, tmp_path: Path) -> No
     }
     for name, row in zip(names, rows, strict=True):
         found = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        loop = python_finds((folder / f"{name}.sass").read_text(encoding="utf-8"))
+        loop = loop_lines((folder / f"{name}.sass").read_text(encoding="utf-8"))
         loaded = [re.search(r" LDG\.E(\.(?:128|64))?", line) for line in loop]
         widths = [{".128": 16, ".64": 8, None: 4}[match.group(1)] for match in loaded if match]
         taps = found["columns"] * found["kernel_size"]

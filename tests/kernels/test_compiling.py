@@ -1,6 +1,7 @@
 """Compiling without a GPU: with the launcher's own arguments, by the real compiler, leaving no trace."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from triton.runtime import driver
 
 from bench.processes import spread
 from kernels import CompiledKernel, Problem, compile_fused
+from kernels.tensors import accumulation_dtype
 from kernels.triton_fused import compiling, launch
 from kernels.triton_fused.geometry import geometry_of
 from kernels.triton_fused.settings import KERNELS, Kernel, heuristic
@@ -57,7 +59,7 @@ def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) 
     recorder = Recorder(getattr(launch, f"local_relation_{kernel}_kernel"))
     monkeypatch.setattr(launch, f"local_relation_{kernel}_kernel", recorder)
     dtype = getattr(torch, problem.dtype)
-    accumulation = launch.accumulation_dtype(dtype)
+    accumulation = accumulation_dtype(dtype)
     image = (problem.batch, problem.height, problem.width)
     pixels = (problem.batch, problem.out_height, problem.out_width)
 
@@ -71,7 +73,7 @@ def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) 
     )
     inputs = launch.Inputs(query, key, value, empty(problem.kernel_size**2, problem.groups, of=accumulation))
     out, log_sum = empty(*pixels, problem.channels), empty(*pixels, problem.groups, of=accumulation)
-    launches = {
+    launches: dict[Kernel, Callable[[], object]] = {
         "forward": lambda: launch.launch_forward(problem, inputs, save_log_sum=True),
         "query": lambda: launch.launch_query_side(problem, inputs, out, out, log_sum),
         "key": lambda: launch.launch_key_side(problem, inputs, out, log_sum, log_sum),
@@ -151,7 +153,7 @@ def test_the_driver_is_put_back() -> None:
     assert kernel.device_caches == {}
 
 
-def binary(kernel: Kernel, problem: Problem, **geometry: int) -> CompiledKernel:
+def binary(kernel: Kernel, problem: Problem, **geometry: Any) -> CompiledKernel:
     """A kernel that is not compiled, its geometry changed."""
     laid_out = replace(geometry_of(kernel, problem, heuristic(kernel, problem)), **geometry)
     return CompiledKernel(
