@@ -65,6 +65,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out reports/published/NAME`."""
+    install(session, "test")
+    session.run("python", "-m", "bench", "gpu", *session.posargs)
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Make the report of a run again: `nox -s report -- reports/runs/NAME`."""
     install(session, "bench")

@@ -1,4 +1,4 @@
-"""The commands: `python -m bench list | run | offline`."""
+"""The commands: `python -m bench list | run | gpu | tune | offline`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command("list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="implementations, sweeps, axes or metrics; all of them if left out")
+        str, typer.Argument(help="implementations, yardsticks, sweeps, axes or metrics; all if left out")
     ] = "all",
 ) -> None:
     """Show what there is to measure."""
@@ -33,13 +33,45 @@ def run(  # noqa: PLR0913
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
+    yardsticks: Annotated[
+        bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
     from .session import Request, run_session
 
-    request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device)
+    request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
     raise typer.Exit(run_session(request, out, seconds, dry_run=dry_run))
+
+
+@app.command()
+def gpu(
+    out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
+    minutes: Annotated[float, typer.Option(min=1.0, help="for everything; what is left then is not measured")] = 8.0,
+    tests: Annotated[bool, typer.Option(help="run the GPU's tests first, and measure nothing if one fails")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and an estimate, run nothing")] = False,
+) -> None:
+    """Test, measure and report a GPU in one run, fit to be published."""
+    from .gpu import Plan, run_gpu
+
+    raise typer.Exit(run_gpu(Plan(out, minutes, tests), dry_run=dry_run))
+
+
+@app.command("tune")
+def tune_(
+    sweep: Annotated[str, typer.Argument(help="the named sweep whose problems are searched")] = "stages",
+    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda or cuda:N")] = "auto",
+    seconds: Annotated[float, typer.Option(min=1.0, help="for the search of a problem")] = 90.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the problems, search nothing")] = False,
+) -> None:
+    """Search for faster launch settings of the fused kernels and keep them for this GPU."""
+    from .session import Request
+    from .tune_session import run_tune
+
+    request = Request(sweep, tuple(axis or ()), ("triton",), None, device, yardsticks=False)
+    raise typer.Exit(run_tune(request, seconds, dry_run=dry_run))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PAD
 
 MODES = ("forward", "backward", "forward_backward")
 SCOPES = ("operator", "layer")
+CACHES = ("cold", "hot")
 
 Value = int | str | bool
 
@@ -73,6 +74,7 @@ AXES: Mapping[str, Axis] = {
     "memory_format": _enumeration("memory_format", MEMORY_FORMATS, "memory format of query, key and value"),
     "scope": _enumeration("scope", SCOPES, "the operator alone, or the layer with its 1×1 convolutions"),
     "mode": _enumeration("mode", MODES, "which passes are timed"),
+    "cache": _enumeration("cache", CACHES, "L2 before each sample: flushed (cuda only), or as the last one left it"),
 }
 ALIASES = {
     "N": "batch",

@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 import pynvml
 import torch
 
+from .devices import chip_of
 from .memory import unmeasurable
 
 _PACKAGES = ("torch", "triton", "numpy", "local-relation")
@@ -60,6 +62,7 @@ def _device(device: torch.device) -> dict[str, Any]:
         "multiprocessors": properties.multi_processor_count,
         "l2_bytes": properties.L2_cache_size,
         "memory_gib": round(properties.total_memory / 2**30, 1),
+        "bounded_as": None if (chip := chip_of(device)) is None else asdict(chip),
         **_driver(),
     }
 

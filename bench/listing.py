@@ -6,19 +6,24 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from kernels import IMPLEMENTATIONS, unsupported
+from kernels import IMPLEMENTATIONS
 
 from .axes import ALIASES, AXES, UsageError
 from .cases import Case
 from .metrics import METRICS
-from .runner import predicted_mib
+from .runner import predicted_mib, refusal
 from .sweeps import SWEEPS, expand
+from .yardsticks import YARDSTICKS
 
 Rows = Iterable[Sequence[str]]
 
 
 def _implementations() -> Rows:
     return [(name, entry.summary) for name, entry in IMPLEMENTATIONS.items()]
+
+
+def _yardsticks() -> Rows:
+    return [(name, f"{yardstick.summary} (another function)") for name, yardstick in YARDSTICKS.items()]
 
 
 def _sweeps() -> Rows:
@@ -36,6 +41,7 @@ def _metrics() -> Rows:
 
 _LISTINGS: Mapping[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "implementations": (("implementation", "what it is"), _implementations),
+    "yardsticks": (("yardstick", "what it is"), _yardsticks),
     "sweeps": (("sweep", "cases", "what it measures"), _sweeps),
     "axes": (("axis", "short", "values", "what it is"), _axes),
     "metrics": (("metric", "what it is"), _metrics),
@@ -59,9 +65,9 @@ def print_cases(cases: Sequence[Case], device: torch.device, console: Console) -
     """Show each case with its predicted memory above the inputs, or the reason why it is refused."""
     rows, refused = [], 0
     for number, case in enumerate(cases, 1):
-        reason = unsupported(case.implementation, case.problem, device)
+        reason = refusal(case, device)
         refused += reason is not None
-        predicted = "" if reason else f"{predicted_mib(case, device):.1f}"
+        predicted = "" if reason or case.yardstick else f"{predicted_mib(case, device):.1f}"
         rows.append((str(number), case.label(), predicted, reason or ""))
     console.print(_table(("#", "case", "predicted MiB", "refused because"), rows))
     console.print(f"{len(cases)} cases on {device}, {refused} of them refused")

@@ -1,9 +1,11 @@
 """The metrics that follow from a case and its latency. Free of torch; a new one is an entry here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from .bounds import Work, bounds_us, largest
+from .chips import Chip
 from .complexity import flops, macs, min_bytes, paper_cost
 
 if TYPE_CHECKING:
@@ -12,17 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of the results: its meaning with its unit, and its value for a case.
+    """A column of the results: its meaning with its unit, and where its value comes from.
 
-    A function of `case` alone is a count that every row has; one that also takes the latency in seconds needs one.
+    A `count` is there without a run. A rate is the column `of`, times `scale`, over the latency in seconds. The others
+    come from the bounds.
     """
 
     summary: str
     count: Callable[["Case"], float] | None = None
-    rate: Callable[["Case", float], float] | None = None
+    of: str | None = None
+    scale: float = 1.0
 
 
-METRICS = {
+METRICS: Mapping[str, Metric] = {
     "paper_cost": Metric("the paper's cost of the layer, times the batch", count=lambda case: paper_cost(case.problem)),
     "macs": Metric("multiply–adds of a forward pass", count=lambda case: macs(case.problem, case.scope)),
     "flops": Metric(
@@ -32,23 +36,35 @@ METRICS = {
         "least bytes that the mode must move",
         count=lambda case: min_bytes(case.problem, case.scope, case.mode),
     ),
-    "images_per_s": Metric("images per second", rate=lambda case, seconds: case.problem.batch / seconds),
-    "tflops": Metric(
-        "TFLOP/s: flops over latency",
-        rate=lambda case, seconds: flops(case.problem, case.scope, case.mode) / seconds / 1e12,
-    ),
-    "gbps": Metric(
-        "GB/s: least bytes over latency",
-        rate=lambda case, seconds: min_bytes(case.problem, case.scope, case.mode) / seconds / 1e9,
-    ),
+    "images_per_s": Metric("images per second", of="batch"),
+    "tflops": Metric("TFLOP/s: flops over latency", of="flops", scale=1e-12),
+    "gbps": Metric("GB/s: least bytes over latency", of="min_bytes", scale=1e-9),
+    "bound": Metric("which of the operator's four bounds on the GPU is the largest: memory, fp32, exp or issue"),
+    "bound_fraction": Metric("that bound over the latency; above 1, the bound's model does not fit"),
 }
 
 
 def counts(case: "Case") -> dict[str, float]:
-    """The metrics that a case has without being run."""
+    """The metrics that a case has without being run; a yardstick has its own, as it is another function."""
+    if case.yardstick is not None:
+        return case.yardstick.counts(case.problem, case.scope, case.mode)
     return {name: metric.count(case) for name, metric in METRICS.items() if metric.count is not None}
 
 
-def rates(case: "Case", latency_ms: float) -> dict[str, float]:
-    """The metrics that a case's latency gives."""
-    return {name: metric.rate(case, latency_ms / 1e3) for name, metric in METRICS.items() if metric.rate is not None}
+def rates(row: Mapping[str, Any], latency_ms: float) -> dict[str, float]:
+    """The metrics that a latency gives to a row with counts."""
+    rated = {name: metric for name, metric in METRICS.items() if metric.of in row}
+    return {name: row[str(metric.of)] * metric.scale / latency_ms * 1e3 for name, metric in rated.items()}
+
+
+def limits(work: Work | None, chip: Chip | None, cache: str, latency_ms: float) -> dict[str, str | float]:
+    """The bound that decides and the share of it; nothing where there is no bound, or none is known for the chip.
+
+    A hot L2 may hold as many of the bytes as fit it, and these do not come from the memory.
+    """
+    if work is None or chip is None:
+        return {}
+    held = chip.l2_bytes if cache == "hot" else 0
+    bounds = bounds_us(replace(work, bytes=max(0, work.bytes - held)), chip)
+    name = largest(bounds)
+    return {"bound": name, "bound_fraction": bounds[name] / (latency_ms * 1e3)} if bounds[name] else {}

@@ -1,13 +1,13 @@
 """What the compiler makes of each fused kernel: its resources, its instructions per tap, and the time they bound."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any
 
 from kernels import CompiledKernel, Problem, compile_fused
 
-from .axes import UsageError, parse_axis
+from .axes import AXES, UsageError, parse_axis
 from .binaries import disassemble, resource_usage
 from .bounds import KERNELS, bounds_us, kernel_work
 from .chips import CHIPS
@@ -28,7 +28,6 @@ OFFLINE = Sweep(
         {"dtype": ("bfloat16", "float16", "float32", "float64")},
     ),
 )
-_NO_AXES = ("mode", "scope")
 # What is not as usual is part of a name.
 _UNUSUAL: Sequence[Callable[[Problem], str]] = (
     lambda p: "" if p.batch == 64 else f"n{p.batch}",
@@ -121,7 +120,7 @@ def tasks_of(archs: str, kernels: Iterable[str], axes: Iterable[str]) -> list[Ta
     parsed = [parse_axis(text) for text in axes]
     names = [name for name, _ in parsed]
     for name in names:
-        if name in _NO_AXES:
+        if not {field.name for field in fields(Problem)}.issuperset(AXES[name].fields):
             raise UsageError(f"{name} is no axis of a kernel: choose kernels with --kernel {','.join(KERNELS)}")
         if names.count(name) > 1:
             raise UsageError(f"axis {name} is given more than once: give its values together, {name}=VALUE,VALUE")

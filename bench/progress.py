@@ -30,7 +30,8 @@ def outcome(row: Row) -> str:
     if row["status"] != "ok":
         return f"{row['status']}: {row['reason']}"
     peak = "" if row.get("peak_mib") is None else f"  {row['peak_mib']:.0f} MiB"
-    return f"{row['latency_ms']:.3f} ms [{row['latency_p20_ms']:.3f}, {row['latency_p80_ms']:.3f}]{peak}"
+    bound = "" if row.get("bound") is None else f"  {row['bound_fraction']:.0%} of the {row['bound']} bound"
+    return f"{row['latency_ms']:.3f} ms [{row['latency_p20_ms']:.3f}, {row['latency_p80_ms']:.3f}]{peak}{bound}"
 
 
 @contextmanager

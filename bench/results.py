@@ -15,11 +15,12 @@ from typing import Any
 
 from .metrics import METRICS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-# What was asked: the case. The Problem's fields by name come after implementation, mode and scope.
+# What was asked: the case, the Problem's fields by name among it.
 PARAMETERS = (
     "implementation",
+    "kind",
     "mode",
     "scope",
     "batch",
@@ -37,6 +38,7 @@ PARAMETERS = (
     "prior",
     "dtype",
     "memory_format",
+    "cache",
 )
 # What came of it; a number that was not measured is empty, never 0.
 OUTCOMES = (
@@ -53,6 +55,9 @@ OUTCOMES = (
     *METRICS,
 )
 COLUMNS = PARAMETERS + OUTCOMES
+# Columns that later versions of the schema brought; the others were there from the first.
+SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2}
+KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 
 Row = dict[str, Any]
@@ -96,20 +101,28 @@ class RunFolder:
             RunFolderError: The folder holds a run already, or the path is a file.
         """
         folder = cls(path)
-        files = (folder.rows_path, folder.csv_path, folder.samples_path, folder.environment_path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            taken = [file.name for file in files if file.exists()]
-        except OSError as error:
-            raise RunFolderError(f"{path} cannot be a run's folder: {error.strerror}") from None
-        if taken:
-            raise RunFolderError(f"{path} holds a run already ({taken[0]}): give another folder with --out")
+        folder.require_new()
         text = json.dumps({"schema_version": SCHEMA_VERSION, **environment}, indent=2)
         folder.environment_path.write_text(text + "\n", encoding="utf-8")
         with folder.csv_path.open("x", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(COLUMNS)
         folder.rows_path.touch(exist_ok=False)
         return folder
+
+    def require_new(self) -> None:
+        """Make the folder, if it is not there.
+
+        Raises:
+            RunFolderError: It holds a run already, or the path is a file.
+        """
+        files = (self.rows_path, self.csv_path, self.samples_path, self.environment_path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            taken = [file.name for file in files if file.exists()]
+        except OSError as error:
+            raise RunFolderError(f"{self.path} cannot be a run's folder: {error.strerror}") from None
+        if taken:
+            raise RunFolderError(f"{self.path} holds a run already ({taken[0]}): give another folder with --out")
 
     def append(self, row: Row, samples_ms: Sequence[float]) -> None:
         """Write a case's row and samples, on disk when this returns."""

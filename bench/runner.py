@@ -1,6 +1,7 @@
 """Running cases: each leaves a row, whatever comes of it."""
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,14 +9,17 @@ import torch
 
 from kernels import Problem, predicted_bytes, unsupported
 
+from .bounds import Work, mode_work
 from .cases import Case
 from .check import TOLERANCES, Expected, error_of, expect
+from .chips import Chip
 from .complexity import ITEMSIZE
+from .devices import chip_of
 from .environment import device_name
 from .memory import free_bytes, peak_bytes, unmeasurable
-from .metrics import counts, rates
+from .metrics import counts, limits, rates
 from .results import Row
-from .timing import Timing, measure
+from .timing import Call, Timing, measure
 from .workloads import Tensors, build, call, draw
 
 _MIB = 2**20
@@ -32,12 +36,13 @@ class _Refused(Exception):  # noqa: N818
 
 @dataclass
 class _Prepared:
-    """The tensors of a problem in a scope, and what they give in float64."""
+    """The tensors of a problem in a scope, what they give in float64, and the errors found so far."""
 
     problem: Problem
     scope: str
     tensors: Tensors
     expected: Expected
+    errors: dict[tuple[str, bool], float] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,23 +52,31 @@ class Runner:
     Args:
         device: Where the cases run.
         timing: How long each is measured.
+        deadline: When to stop measuring, on the clock of `time.monotonic`; later cases end as "timeout".
         samples_ms: The latencies of the last case.
     """
 
     device: torch.device
     timing: Timing
+    deadline: float = math.inf
     samples_ms: list[float] = field(default_factory=list)
     _prepared: _Prepared | None = None
+    _chip: Chip | None = None
+
+    def __post_init__(self) -> None:
+        self._chip = chip_of(self.device)
 
     def run(self, case: Case) -> Row:
         """The row of a case."""
         self.samples_ms = []
         row: Row = {**case.parameters(), **counts(case), "device": device_name(self.device)}
         try:
+            self._require_time()
             self._require_support(case)
-            row["predicted_mib"] = predicted_mib(case, self.device)
-            self._require_memory(row["predicted_mib"])
-            row |= self._measured(case, row)
+            if case.yardstick is None:
+                row["predicted_mib"] = predicted_mib(case, self.device)
+                self._require_memory(row["predicted_mib"])
+            row |= self._measured(case, row, self._timed(case, row))
         except _Refused as refused:
             row |= {"status": refused.status, "reason": str(refused)}
         except Exception as error:  # noqa: BLE001  every case leaves a row, and the sweep goes on
@@ -71,20 +84,29 @@ class Runner:
             row |= _failure(error)
         return row
 
-    def _measured(self, case: Case, row: Row) -> dict[str, Any]:
-        """Check, time, and weigh a case."""
+    def _timed(self, case: Case, row: Row) -> Call:
+        """What is timed: a yardstick, or an implementation once its results are right."""
+        if case.yardstick is not None:
+            return case.yardstick.timed(case.problem, case.scope, case.mode, self.device)
         prepared = self._prepare(case)
         workload = build(case.problem, case.scope, prepared.tensors, case.implementation)
-        error, tolerance = error_of(workload, prepared.expected, backward=case.backward), TOLERANCES[case.problem.dtype]
+        checked = (case.implementation, case.backward)
+        if checked not in prepared.errors:
+            prepared.errors[checked] = error_of(workload, prepared.expected, backward=case.backward)
+        error, tolerance = prepared.errors[checked], TOLERANCES[case.problem.dtype]
         row["error"] = None if math.isnan(error) else error
         if not error <= tolerance:
             raise _Refused("incorrect", f"relative error {error:.2e} against float64, at most {tolerance:.0e}")
-        timed = call(workload, case.mode)
-        latency = measure(timed, self.device, self.timing)
+        return call(workload, case.mode)
+
+    def _measured(self, case: Case, row: Row, timed: Call) -> dict[str, Any]:
+        """Time and weigh what a case times."""
+        latency = measure(timed, self.device, self.timing, case.cache)
         self.samples_ms = latency.samples_ms
         columns = latency.columns()
         peak = None if unmeasurable(self.device) else peak_bytes(timed, self.device) / _MIB
-        return {"status": "ok", **columns, "peak_mib": peak, **rates(case, columns["latency_ms"])}
+        limited = limits(work_of(case), self._chip, case.cache, columns["latency_ms"])
+        return {"status": "ok", **columns, "peak_mib": peak, **rates(row, columns["latency_ms"]), **limited}
 
     def _prepare(self, case: Case) -> _Prepared:
         kept = self._prepared
@@ -95,8 +117,12 @@ class Runner:
             self._prepared = kept
         return kept
 
+    def _require_time(self) -> None:
+        if time.monotonic() >= self.deadline:
+            raise _Refused("timeout", "not run: the time for the whole run was over")
+
     def _require_support(self, case: Case) -> None:
-        reason = unsupported(case.implementation, case.problem, self.device)
+        reason = refusal(case, self.device)
         if reason is not None:
             raise _Refused("unsupported", reason)
 
@@ -105,6 +131,22 @@ class Runner:
         free_mib = free_bytes(self.device) / _MIB
         if self.device.type == "cpu" and needed_mib > free_mib:
             raise _Refused("out_of_memory", f"predicted {needed_mib:.0f} MiB, {free_mib:.0f} MiB are free: not tried")
+
+
+def refusal(case: Case, device: torch.device) -> str | None:
+    """Return why a case cannot run on a device, or None."""
+    if case.cache == "cold" and device.type != "cuda":
+        return "the caches of a CPU are not flushed: there, cache is hot"
+    if case.yardstick is not None:
+        return None
+    return unsupported(case.implementation, case.problem, device)
+
+
+def work_of(case: Case) -> Work | None:
+    """What a GPU has to do for a case; None where no bound is known: for a layer, and for most yardsticks."""
+    if case.yardstick is not None:
+        return case.yardstick.work(case.problem, case.scope, case.mode)
+    return mode_work(case.problem, case.mode) if case.scope == "operator" else None
 
 
 def predicted_mib(case: Case, device: torch.device) -> float:

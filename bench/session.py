@@ -11,6 +11,8 @@ import torch
 import typer
 from rich.console import Console
 
+from kernels import IMPLEMENTATIONS
+
 from .axes import UsageError, parse_axis
 from .cases import Case
 from .environment import command_line, describe
@@ -22,7 +24,7 @@ from .sweeps import Values, expand, require_sweep
 from .timing import Timing
 
 USAGE_EXIT, INTERRUPTED_EXIT = 2, 130
-_RUNS = Path("reports/runs")
+RUNS = Path("reports/runs")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Request:
     implementations: tuple[str, ...]
     mode: str | None
     device: str
+    yardsticks: bool | None = None
 
     def torch_device(self) -> torch.device:
         """The device asked for.
@@ -69,9 +72,13 @@ class Request:
             names = [name for name, _ in parsed]
             twice = next(name for name in names if names.count(name) > 1)
             raise UsageError(f"axis {twice} is given more than once: give its values together, {twice}=VALUE,VALUE")
+        if device.type != "cuda":
+            # Nothing flushes a CPU's caches: unless somebody insists, its cases are called what they are.
+            overrides = {"cache": ("hot",), **overrides}
         names = [name for text in self.implementations for name in text.split(",")]
-        sweep = require_sweep(self.sweep_name(device))
-        return expand(sweep, overrides, names) if names else expand(sweep, overrides)
+        return expand(
+            require_sweep(self.sweep_name(device)), overrides, names or IMPLEMENTATIONS, yardsticks=self.yardsticks
+        )
 
 
 def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: bool) -> int:
@@ -83,19 +90,28 @@ def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: 
         if dry_run:
             print_cases(cases, device, console)
             return 0
-        # float32 means float32: cuDNN would otherwise round a layer's convolutions to TF32.
-        torch.backends.cudnn.allow_tf32 = False
-        path = out or _RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{request.sweep_name(device)}"  # noqa: DTZ005
+        forbid_tf32()
+        path = out or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{request.sweep_name(device)}"  # noqa: DTZ005
         folder = RunFolder.create(path, {**describe(device, command_line()), "cases": len(cases)})
     except (UsageError, RunFolderError) as error:
-        return _refuse(error)
-    done = _measure(cases, Runner(device, Timing(seconds=seconds)), folder, console)
+        return refuse(error)
+    done = measure_cases(cases, Runner(device, Timing(seconds=seconds)), folder, console)
     if done < len(cases):
-        typer.echo(f"interrupted: {done} of {len(cases)} cases are done, in {folder.path}", err=True)
-        return INTERRUPTED_EXIT
+        return interrupted(done, len(cases), folder)
     typer.echo(f"{done} cases are in {folder.csv_path}")
     typer.echo(f"report them with: python -m reports {folder.path}")
     return 0
+
+
+def forbid_tf32() -> None:
+    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def interrupted(done: int, of: int, folder: RunFolder) -> int:
+    """Say how far a run came; return the exit code."""
+    typer.echo(f"interrupted: {done} of {of} cases are done, in {folder.path}", err=True)
+    return INTERRUPTED_EXIT
 
 
 @contextmanager
@@ -116,16 +132,17 @@ def list_session(what: str) -> int:
     try:
         print_listing(what, Console())
     except UsageError as error:
-        return _refuse(error)
+        return refuse(error)
     return 0
 
 
-def _refuse(error: Exception) -> int:
+def refuse(error: Exception) -> int:
+    """Say in one line why nothing is done; return the exit code."""
     typer.echo(f"error: {error}", err=True)
     return USAGE_EXIT
 
 
-def _measure(cases: Sequence[Case], runner: Runner, folder: RunFolder, console: Console) -> int:
+def measure_cases(cases: Sequence[Case], runner: Runner, folder: RunFolder, console: Console) -> int:
     """Run the cases in order, each on disk before the next; how many were done before an interrupt."""
     done = 0
     with reporting(cases, console) as report:

@@ -8,6 +8,7 @@ from kernels import IMPLEMENTATIONS
 
 from .axes import AXES, UsageError, Value
 from .cases import Case, make_case
+from .yardsticks import YARDSTICKS
 
 Values = Mapping[str, tuple[Value, ...]]
 
@@ -28,18 +29,44 @@ DEFAULTS: Values = {
     "memory_format": ("contiguous",),
     "scope": ("operator",),
     "mode": ("forward", "forward_backward"),
+    "cache": ("cold",),
 }
 _GPU: Values = {"batch": (64,), "dtype": ("bfloat16",), "memory_format": ("channels_last",)}
 _STAGE_28: Values = {**_GPU, "channels": (200,), "hw": (28,)}
+_STAGES: tuple[Values, ...] = (
+    {"channels": (64,), "hw": (224,), "stride": (2,)},
+    {"channels": (100,), "hw": (56,)},
+    {"channels": (200,), "hw": (28,)},
+    {"channels": (400,), "hw": (14,)},
+    {"channels": (800,), "hw": (7,)},
+)
+_EACH_AXIS: tuple[Values, ...] = (
+    {"kernel_size": (3, 5, 9, 13)},
+    {"m": (1, 2, 4, 16, 32)},
+    {"channels": (64, 512, 1024)},
+    {"hw": (7, 14, 56)},
+    {"stride": (2, 4)},
+)
+_FLOAT32_AXES: tuple[Values, ...] = (
+    {"kernel_size": (3, 13)},
+    {"m": (1, 32)},
+    {"channels": (64, 1024)},
+    {"hw": (14, 56)},
+    {"stride": (2,)},
+)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The union of blocks, each the product of its axes; an axis that a block leaves out has its value in `base`."""
+    """The union of blocks, each the product of its axes; an axis that a block leaves out has its value in `base`.
+
+    With `yardsticks` every problem is also measured by other functions.
+    """
 
     summary: str
     base: Values
     blocks: tuple[Values, ...]
+    yardsticks: bool = False
 
 
 SWEEPS: Mapping[str, Sweep] = {
@@ -64,17 +91,25 @@ SWEEPS: Mapping[str, Sweep] = {
             {"hw": (7, 14, 28, 56, 112, 224)},
             {"stride": (1, 2, 3, 4)},
         ),
+        yardsticks=True,
     ),
     "stages": Sweep(
         "the local relation layers of LR-Net-50 at 224²",
         {**_GPU, "mode": ("forward", "backward", "forward_backward"), "scope": ("operator", "layer")},
+        _STAGES,
+        yardsticks=True,
+    ),
+    "gpu": Sweep(
+        "for `python -m bench gpu`: stages and fewer points of axes, cold and hot, the most telling first",
+        {**_STAGE_28, "mode": ("forward", "backward"), "cache": ("cold", "hot")},
         (
-            {"channels": (64,), "hw": (224,), "stride": (2,)},
-            {"channels": (100,), "hw": (56,)},
-            {"channels": (200,), "hw": (28,)},
-            {"channels": (400,), "hw": (14,)},
-            {"channels": (800,), "hw": (7,)},
+            *_STAGES,
+            *({**stage, "scope": ("layer",), "cache": ("cold",)} for stage in _STAGES),
+            *({**stage, "dtype": ("float32",)} for stage in _STAGES),
+            *_EACH_AXIS,
+            *({**axis, "dtype": ("float32",)} for axis in _FLOAT32_AXES),
         ),
+        yardsticks=True,
     ),
     "grid": Sweep(
         "the product of k, m, channels, resolution and stride",
@@ -103,8 +138,10 @@ def require_sweep(name: str) -> Sweep:
     return SWEEPS[name]
 
 
-def expand(sweep: Sweep, overrides: Values, implementations: Iterable[str] = IMPLEMENTATIONS) -> list[Case]:
-    """Every case of a sweep once, the cases of one problem together.
+def expand(
+    sweep: Sweep, overrides: Values, implementations: Iterable[str] = IMPLEMENTATIONS, *, yardsticks: bool | None = None
+) -> list[Case]:
+    """Every case of a sweep once, the cases of one problem together, and with yardsticks where the sweep has them.
 
     An override with one value fixes its axis everywhere. One with several sweeps it: in the blocks that sweep that axis
     already or, where none does, throughout.
@@ -116,11 +153,12 @@ def expand(sweep: Sweep, overrides: Values, implementations: Iterable[str] = IMP
     unknown = set(implementations) - set(IMPLEMENTATIONS)
     if unknown:
         raise UsageError(f"there is no implementation {min(unknown)!r}: there are {', '.join(IMPLEMENTATIONS)}")
+    measured = (*implementations, *(YARDSTICKS if (sweep.yardsticks if yardsticks is None else yardsticks) else ()))
     cases = dict.fromkeys(
         make_case(point, implementation)
         for block in _overridden(sweep, overrides)
         for point in _points(block)
-        for implementation in implementations
+        for implementation in measured
     )
     together: dict[object, list[Case]] = {}
     for case in cases:

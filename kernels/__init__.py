@@ -15,6 +15,8 @@ from .problem import (
 from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
 from .triton_fused import compile_fused
 from .triton_fused.binary import CompiledKernel
+from .triton_fused.settings import Settings as FusedSettings
+from .triton_fused.tuner import FusedTuner
 
 __all__ = [
     "CHANNEL_ORDERS",
@@ -24,6 +26,8 @@ __all__ = [
     "MEMORY_FORMATS",
     "PADDING_MODES",
     "CompiledKernel",
+    "FusedSettings",
+    "FusedTuner",
     "GeometricPrior",
     "Implementation",
     "LocalRelation2d",

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from reports.fits import Fit
 from reports.plots import Line, Panel, Picture, draw
 from reports.rows import measured
-from reports.slices import Axis, Group, Slice
+from reports.slices import Group, Slice, implementations
 from reports.style import Look, Value, counted, shorten, show
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
@@ -42,7 +42,8 @@ def _throughput_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
 LATENCY = Metric("latency_ms", "latency", "ms", _latency_band)
 THROUGHPUT = Metric("images_per_s", "throughput", "images/s", _throughput_band)
 MEMORY = Metric("peak_mib", "peak memory", "MiB", lambda _: {})
-_PROBLEM_AXIS = Axis("problem", ("channels", "height", "width", "stride"), "problem", numeric=False)
+
+_BESIDE = " Dashed grey: yardsticks, which are other functions than the layer."
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,12 @@ class Studio:
         """Draw the panels under a file name made of `parts`."""
         name = "_".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts if part)
         svg = draw(panels, self.looks, self.folder / name)
-        return Picture(name, title, caption, _alt(title, panels), svg)
+        beside = any(self.looks[line.name].note for panel in panels for line in panel.lines)
+        return Picture(name, title, caption + _BESIDE * beside, _alt(title, panels), svg)
 
-    def label(self, group: Group) -> str:
-        """The group's scope, and its place where there are several."""
-        return f"{group.scope}, {group.place}" if self.several_places else group.scope
+    def label(self, group: Group, setting: str = "") -> str:
+        """The group's scope, its place where there are several, and the setting."""
+        return ", ".join(filter(None, (group.scope, group.place if self.several_places else "", setting)))
 
 
 def axis_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
@@ -70,7 +72,7 @@ def axis_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
     for index, group in enumerate(groups):
         for one in group.slices:
             panels = [
-                _panel(one, mode, metric, f"{mode.replace('_', ' + ')}: {metric.title}")
+                panel_of(one, mode, metric, f"{mode.replace('_', ' + ')}: {metric.title}")
                 for mode in modes(group)
                 for metric in (LATENCY, THROUGHPUT)
             ]
@@ -87,8 +89,9 @@ def memory_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
     """A figure for each group and mode: peak memory along every swept axis."""
     pictures = []
     for index, group in enumerate(groups):
+        own = [replace(one, rows=implementations(one.rows)) for one in group.slices]
         for mode in modes(group):
-            panels = [_panel(one, mode, MEMORY, f"along {one.axis.name}") for one in group.slices]
+            panels = [panel_of(one, mode, MEMORY, f"along {one.axis.name}") for one in own]
             panels = [panel for panel in panels if panel.lines]
             if panels:
                 place = f"place{index}" if studio.several_places else ""
@@ -99,43 +102,37 @@ def memory_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
 
 
 def cost_pictures(found: Sequence[Fit], studio: Studio) -> list[Picture]:
-    """A figure for each place: measured latency against the paper's cost, one panel for each mode."""
+    """A figure for each place and setting: measured latency against the paper's cost, one panel for each mode."""
     pictures = []
-    for index, place in enumerate(dict.fromkeys(fit.place for fit in found)):
-        here = [fit for fit in found if fit.place == place]
+    places = list(dict.fromkeys(fit.place for fit in found))
+    for place, setting in dict.fromkeys((fit.place, fit.setting) for fit in found):
+        here = [fit for fit in found if (fit.place, fit.setting) == (place, setting)]
         panels = [_cost_panel(mode, here) for mode in dict.fromkeys(fit.mode for fit in here)]
-        where = f"{here[0].scope}, {place}" if studio.several_places else here[0].scope
+        where = ", ".join(filter(None, (here[0].scope, place if studio.several_places else "", setting)))
         title = f"Latency against the paper's cost ({where})"
         caption = "Every measured case; the lines are the fits of the table below. Both axes are logarithmic."
-        parts = ("cost", f"place{index}" if studio.several_places else "", here[0].scope)
-        pictures.append(studio.picture(parts, title, caption, panels))
+        numbered = f"place{places.index(place)}" if studio.several_places else ""
+        pictures.append(studio.picture(("cost", numbered, here[0].scope, setting), title, caption, panels))
     return pictures
 
 
 def point_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
-    """A figure for each mode of a group without an axis, as several parameters move together: latency by problem."""
+    """A figure for each setting and mode of problems whose sizes move together, as a network's stages: latency."""
     pictures = []
     for index, group in enumerate(groups):
-        problems = _problems(group.points)
-        # Where other parameters move as well, the labels do not tell the problems apart.
-        if group.slices or problems.nunique() != len(group.points.drop_duplicates()):
-            continue
-        one = Slice(_PROBLEM_AXIS, group.rows, problems, list(problems.unique()))
-        for mode in modes(group):
-            panel = _panel(one, mode, LATENCY, mode.replace("_", " + "))
-            if panel.lines:
-                place = f"place{index}" if studio.several_places else ""
-                title = f"Latency by problem, {mode.replace('_', ' + ')} ({studio.label(group)})"
-                caption = f"Channels × pixels, s the stride.{_missing(one)} Bars: p20 to p80 of the samples."
-                pictures.append(studio.picture(("problems", place, group.scope, mode), title, caption, [panel]))
+        for setting, part in group.settings:
+            if part.problems is None:
+                continue
+            one = part.problems
+            for mode in modes(part):
+                panel = panel_of(one, mode, LATENCY, mode.replace("_", " + "))
+                if panel.lines:
+                    place = f"place{index}" if studio.several_places else ""
+                    title = f"Latency by problem, {mode.replace('_', ' + ')} ({studio.label(group, setting)})"
+                    caption = f"Channels × pixels, s a stride above 1.{_missing(one)} Bars: p20 to p80 of the samples."
+                    parts = ("problems", place, group.scope, setting, mode)
+                    pictures.append(studio.picture(parts, title, caption, [panel]))
     return pictures
-
-
-def _problems(points: pd.DataFrame) -> pd.Series:
-    """A label for each row's problem, as 64×112² s2."""
-    channels, height, width, stride = (points[name].map(show) for name in ("channels", "height", "width", "stride"))
-    size = (height + "²").where(height == width, height + "×" + width)
-    return channels + "×" + size + " s" + stride
 
 
 def modes(group: Group) -> list[str]:
@@ -143,7 +140,8 @@ def modes(group: Group) -> list[str]:
     return list(group.rows["mode"].sort_values().unique())
 
 
-def _panel(one: Slice, mode: str, metric: Metric, title: str) -> Panel:
+def panel_of(one: Slice, mode: str, metric: Metric, title: str) -> Panel:
+    """The panel of a slice's metric in one mode."""
     lines = _lines(one.rows[one.rows["mode"] == mode], one.along, one.ticks, metric)
     numeric = one.axis.numeric and not any(isinstance(value, str) for value in one.ticks)
     log_x = one.axis.log and numeric and all(float(value) > 0 for value in one.ticks if isinstance(value, int | float))

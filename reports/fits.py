@@ -30,6 +30,7 @@ class Fit:
     mode: str
     implementation: str
     points: pd.DataFrame
+    setting: str = ""
     slope: float | None = None
     intercept: float = 0.0
     r_squared: float | None = None
@@ -55,11 +56,12 @@ def chosen_groups(groups: Sequence[Group]) -> list[Group]:
 
 
 def fits(groups: Sequence[Group]) -> list[Fit]:
-    """A fit for each place, mode and implementation of the groups that has measured cases."""
+    """A fit for each place, setting, mode and implementation of the groups that has measured cases."""
     return [
-        _fit(Fit(group.place, group.scope, str(mode), str(name), points), group)
+        _fit(Fit(group.place, group.scope, str(mode), str(name), points, setting), part)
         for group in groups
-        for (mode, name), rows in group.rows.groupby(["mode", "implementation"], observed=True)
+        for setting, part in group.settings
+        for (mode, name), rows in part.rows.groupby(["mode", "implementation"], observed=True)
         if len(points := _points(rows))
     ]
 

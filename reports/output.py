@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.results import KINDS
+from reports.bounds import TEXT, bound_pictures, bound_table
 from reports.figures import Studio, axis_pictures, cost_pictures, memory_pictures, point_pictures
 from reports.fits import Fit, chosen_groups, fits
 from reports.html import Page, Section, differences, environment_table, render, write_tables
 from reports.rows import Run
-from reports.slices import KEYS, Group, describe, group_rows, pool
+from reports.slices import PLACE, Group, describe, group_rows, implementations, pool
 from reports.speedups import BASELINE, speedups
 from reports.style import looks
 from reports.tables import (
@@ -100,11 +102,14 @@ def _swap(partial: Path, out: Path) -> None:
 def _write(runs: Sequence[Run], folder: Path) -> None:
     cases = pool(runs)
     groups = group_rows(cases)
-    studio = Studio(looks(cases["implementation"].unique()), folder / "plots", len({g.place for g in groups}) > 1)
+    yardsticks = cases.loc[cases["kind"] == KINDS[1], "implementation"].unique()
+    shown = looks(cases["implementation"].unique(), yardsticks)
+    studio = Studio(shown, folder / "plots", len({group.place for group in groups}) > 1)
     studio.folder.mkdir()
     sections = [
         _verdict(cases),
         _axes(groups, studio),
+        _bounds(cases, groups, studio),
         _cost(groups, studio),
         _memory(cases, groups, studio),
         _rows(cases),
@@ -124,7 +129,7 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
 
 
 def _verdict(cases: pd.DataFrame) -> Section:
-    found = speedups(cases)
+    found = speedups(implementations(cases))
     caption = f"Speed-up over {BASELINE}: geometric mean over the cases where both were measured."
     missing = f"There is no speed-up to show: run {BASELINE} and another implementation, `python -m bench run`."
     shown = [] if found.empty else [(caption, placed("speedup", found))]
@@ -140,6 +145,15 @@ def _axes(groups: Sequence[Group], studio: Studio) -> Section:
     bases = [(studio.label(group), describe(group.base)) for group in groups if group.slices]
     text += [f"Base point ({label}): {base}." for label, base in bases]
     return Section("axes", "Axes", text if along else [], [], along + beside)
+
+
+def _bounds(cases: pd.DataFrame, groups: Sequence[Group], studio: Studio) -> Section:
+    table = bound_table(cases)
+    missing = "No case has a bound: they are known for GPUs. To fill this, on one: `python -m bench run stages`."
+    if table.frame.empty:
+        return Section("bounds", "Share of the bound", [], [], [], missing)
+    caption = "Share of the bound: 1 is all that the chip can do. The mean is geometric; a copy is a yardstick."
+    return Section("bounds", "Share of the bound", [TEXT], [(caption, table)], bound_pictures(groups, studio))
 
 
 def _cost(groups: Sequence[Group], studio: Studio) -> Section:
@@ -158,13 +172,17 @@ def _cost(groups: Sequence[Group], studio: Studio) -> Section:
 
 
 def _fit_table(found: Sequence[Fit]) -> Table:
-    columns = [*KEYS, "cases", "slope", "R²", "where it fails"]
-    rows = [(f.place, f.scope, f.mode, f.implementation, len(f.points), f.slope, f.r_squared, f.failing) for f in found]
+    keys = [PLACE, "scope", "setting", "mode", "implementation"]
+    columns = [*keys, "cases", "slope", "R²", "where it fails"]
+    rows = [
+        (f.place, f.scope, f.setting or None, f.mode, f.implementation, len(f.points), f.slope, f.r_squared, f.failing)
+        for f in found
+    ]
     return placed("fits", pd.DataFrame(rows, columns=columns))
 
 
 def _memory(cases: pd.DataFrame, groups: Sequence[Group], studio: Studio) -> Section:
-    table = memory_table(cases)
+    table = memory_table(implementations(cases))
     missing = "No case has a peak memory. To fill this: `python -m bench run axes`."
     caption = f"Peak memory: range, share of {BASELINE}'s (geometric mean), and against the prediction (median)."
     if table.frame.empty:

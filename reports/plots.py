@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from reports.style import GRID, INK, PAPER, Look, Value, shorten, show
 
 _COLUMNS = 2
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 4.3, 2.75
+_LEGEND_ROW_IN = 0.2
 _DPI = 110
 _CHARACTERS_PER_IN = 12
 _SETTINGS = {
@@ -58,7 +59,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis."""
+    """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis.
+
+    A `share` is drawn from 0 with a line at 1, all else on a logarithmic axis. `below` is a word under a tick.
+    """
 
     title: str
     x_title: str
@@ -67,6 +71,8 @@ class Panel:
     ticks: list[Value]
     log_x: bool
     numeric: bool = True
+    share: bool = False
+    below: Mapping[Value, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,19 +91,20 @@ def draw(panels: Sequence[Panel], looks: Mapping[str, Look], path: Path) -> str:
     with _settings():
         rows = math.ceil(len(panels) / _COLUMNS)
         columns = min(_COLUMNS, len(panels))
-        size = (_PANEL_WIDTH_IN * max(columns, 1.35), _PANEL_HEIGHT_IN * rows + 0.35)
-        figure = Canvas(figsize=size, layout="constrained")
+        names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
+        labels = [shorten(name, 24) + looks[name].note for name in names]
+        width = _PANEL_WIDTH_IN * max(columns, 1.35)
+        beside = min(len(names), int(width * _CHARACTERS_PER_IN / (max(map(len, labels)) + 8)))
+        legend = _LEGEND_ROW_IN * math.ceil(len(names) / beside)
+        figure = Canvas(figsize=(width, _PANEL_HEIGHT_IN * rows + legend + 0.15), layout="constrained")
         FigureCanvasAgg(figure)
         cells = figure.subplots(rows, columns, squeeze=False).flat
         for panel, cell in zip(panels, cells, strict=False):
             _draw_panel(cell, panel, looks)
         for cell in cells:
             cell.set_visible(False)
-        names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
         handles = [_handle(looks[name]) for name in names]
-        labels = [shorten(name, 24) for name in names]
-        fitting = int(size[0] * _CHARACTERS_PER_IN / (max(map(len, labels)) + 8))
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(names), fitting), frameon=False)
+        figure.legend(handles, labels, loc="outside upper center", ncols=beside, frameon=False)
         figure.savefig(path.with_suffix(".png"), dpi=_DPI)
         # What was placed for the PNG stays there in the SVG: placing takes half as long as drawing.
         figure.set_layout_engine("none")
@@ -118,7 +125,7 @@ def _handle(look: Look) -> Line2D:
 
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
-    axes.set_yscale("log")
+    axes.set_yscale("linear" if panel.share else "log")
     if panel.log_x and panel.numeric:
         axes.set_xscale("log")
     for index, line in enumerate(panel.lines):
@@ -148,6 +155,10 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
     axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
     axes.grid(visible=True, linewidth=0.6)
     axes.set_axisbelow(True)
+    if panel.share:
+        most = max((line.points["y"].max() for line in panel.lines), default=1.0)
+        axes.axhline(1, color=INK, linewidth=1)
+        axes.set_ylim(0, max(1.08, 1.1 * most))
     _set_ticks(axes, panel)
 
 
@@ -160,7 +171,10 @@ def _places(panel: Panel) -> Callable[[Value], float]:
 
 def _set_ticks(axes: Axes, panel: Panel) -> None:
     plain = FuncFormatter(lambda value, _: _short(value))
-    axes.yaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_ylim())), major_formatter=plain)
+    if panel.share:
+        axes.yaxis.set(major_locator=MaxNLocator(6), major_formatter=PercentFormatter(1, decimals=0))
+    else:
+        axes.yaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_ylim())), major_formatter=plain)
     axes.yaxis.set_minor_locator(NullLocator())
     if not panel.ticks:
         axes.xaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_xlim())), major_formatter=plain)
@@ -170,12 +184,16 @@ def _set_ticks(axes: Axes, panel: Panel) -> None:
     shown = panel.ticks[::every]
     place = _places(panel)
     labels = [shorten(show(value), 16) for value in shown]
-    axes.set_xticks([place(value) for value in shown], labels)
+    words = [
+        f"{label}\n{panel.below[value]}" if panel.below else label for label, value in zip(labels, shown, strict=True)
+    ]
+    axes.set_xticks([place(value) for value in shown], words)
     if sum(map(len, labels)) > _PANEL_WIDTH_IN * _CHARACTERS_PER_IN:
         axes.tick_params("x", rotation=20)
     axes.xaxis.set_minor_locator(NullLocator())
     if not panel.numeric:
         axes.set_xlim(-0.6, len(panel.ticks) - 0.4)
+        axes.tick_params("x", labelsize="medium" if len(shown) < 5 else "small")
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

@@ -10,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.results import COLUMNS, PARAMETERS, RunFolder, RunFolderError
+from bench.results import COLUMNS, KINDS, PARAMETERS, SINCE, RunFolder, RunFolderError
 from reports.style import counted
 
 NEEDED = ("implementation", "status")
 UNSPECIFIED = "unspecified"
 CASE = [*PARAMETERS, "device"]
-_FILLED = ["implementation", "mode", "scope", "status"]
-_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "dtype", "memory_format")
-_TEXT = frozenset({*_FILLED, *_CHOICES, "reason", "device"})
+_FILLED = ["implementation", "mode", "scope", "dtype", "status"]
+_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache")
+_TEXT = frozenset({*_FILLED, *_CHOICES, "kind", "bound", "reason", "device"})
 _NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
 _NO_NUMBER = ("", "nan", "inf", "-inf")
 
@@ -87,7 +87,8 @@ def _whole_lines(folder: RunFolder, run: Run) -> pd.DataFrame:
     missing = [name for name in NEEDED if name not in header]
     if missing:
         raise RunFolderError(f"results.csv of {run.name} has no column {' and no column '.join(missing)}")
-    absent = [name for name in COLUMNS if name not in header]
+    version = run.environment["schema_version"]
+    absent = [name for name in COLUMNS if name not in header and SINCE.get(name, 1) <= version]
     if absent:
         run.warnings.append(f"results.csv lacks {counted(len(absent), 'column')}: {', '.join(absent)}.")
     whole = [line for line in lines if len(line) == len(header)]
@@ -118,12 +119,20 @@ def _case_rows(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
     """One row for each case; rows without a device, as a failed case may be, get the run's only one."""
     devices = rows["device"].dropna().unique()
     rows[_FILLED] = rows[_FILLED].fillna(UNSPECIFIED)
+    rows["kind"] = rows["kind"].fillna(KINDS[0])
+    rows["cache"] = rows["cache"].fillna(_former_cache(run.environment))
     rows["device"] = rows["device"].fillna(devices[0] if len(devices) == 1 else UNSPECIFIED)
     repeated = rows.duplicated(CASE, keep="last")
     if repeated.any():
         again = counted(int(repeated.sum()), "row")
         run.warnings.append(f"{again} of a case that was run again; only the last row of each case counts.")
     return rows[~repeated].reset_index(drop=True)
+
+
+def _former_cache(environment: dict[str, Any]) -> str:
+    """The state of the cache in runs that did not name it: flushed on a GPU, and never on a CPU."""
+    device = environment.get("device")
+    return "cold" if isinstance(device, dict) and device.get("type") == "cuda" else "hot"
 
 
 def measured(rows: pd.DataFrame, name: str) -> pd.Series:

@@ -6,16 +6,20 @@ from functools import cached_property
 
 import pandas as pd
 
-from bench.results import PARAMETERS, STATUSES
+from bench.results import KINDS, PARAMETERS, STATUSES
 from reports.rows import CASE, Run
 from reports.style import LOOKS, Value, show
 
-COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "mode", "scope")]
+COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "kind", "mode", "scope")]
+# What is never compared in one figure or mean, as it is a setting and no size.
+SETTING = ["dtype", "cache"]
 # Columns that pool() adds: the device, with the run where runs overlap, and a number for what is paired.
 PLACE, PROBLEM = "_place", "_problem"
-KEYS = [PLACE, "scope", "mode", "implementation"]
+KEYS = [PLACE, "scope", *SETTING, "mode", "implementation"]
 _ORDERS: dict[str, Sequence[str]] = {
     "scope": ("operator", "layer", "network"),
+    "dtype": ("bfloat16", "float16", "float32", "float64"),
+    "cache": ("cold", "hot"),
     "mode": ("forward", "backward", "forward_backward"),
     "implementation": tuple(LOOKS),
     "status": STATUSES,
@@ -50,7 +54,10 @@ AXES = (
     Axis("padding_mode", ("padding_mode",), "padding mode", numeric=False),
     Axis("channel_order", ("channel_order",), "channel order", numeric=False),
     Axis("prior", ("prior",), "geometric prior", numeric=False),
+    Axis("cache", ("cache",), "L2 cache", numeric=False),
 )
+_PROBLEM_AXIS = Axis("problem", ("channels", "height", "width", "stride"), "problem", numeric=False)
+_MOST_PROBLEMS = 12
 
 
 @dataclass(frozen=True)
@@ -87,17 +94,45 @@ class Group:
         found = (_slice(axis, self) for axis in AXES)
         return [one for one in found if len(one.ticks) > 1]
 
+    @cached_property
+    def problems(self) -> Slice | None:
+        """The base and the points off all slices that differ from it in sizes and stride, as the stages of a network.
+
+        None where there are fewer than two of them, or too many for one figure.
+        """
+        elsewhere = _elsewhere(_PROBLEM_AXIS)
+        sliced = {index for one in self.slices for index in one.rows.index}
+        off = ~self.points.index.isin(sliced) | (self.points == self.base).all(axis=1)
+        here = (self.points[elsewhere] == self.base[elsewhere]).all(axis=1) & off
+        labels = _problem_labels(self.points[here])
+        ticks: list[Value] = list(labels.unique())
+        return Slice(_PROBLEM_AXIS, self.rows[here], labels, ticks) if 1 < len(ticks) <= _MOST_PROBLEMS else None
+
+    @cached_property
+    def settings(self) -> list[tuple[str, "Group"]]:
+        """The group parted by dtype and cache, each part with its name; the name is empty where there is one part."""
+        parts = list(self.rows.groupby(SETTING, observed=True))
+        return [
+            (", ".join(map(str, setting)) if len(parts) > 1 else "", Group(self.place, self.scope, rows))
+            for setting, rows in parts
+        ]
+
 
 def pool(runs: Sequence[Run]) -> pd.DataFrame:
     """All rows by place and scope; runs are places of their own only if they share a case on one device."""
     cases = pd.concat([run.rows for run in runs], ignore_index=True)
     overlap = cases.duplicated(CASE).any()
     cases[PLACE] = cases["device"] + ", run " + cases["run"] if overlap else cases["device"]
-    cases[PROBLEM] = cases.groupby([PLACE, *PARAMETERS[1:]], dropna=False).ngroup()
+    cases[PROBLEM] = cases.groupby([PLACE, "scope", "mode", *COORDINATES], dropna=False).ngroup()
     for name, known in {PLACE: cases[PLACE].unique(), **_ORDERS}.items():
         categories = in_known_order(cases[name].unique(), list(known))
         cases[name] = pd.Categorical(cases[name], categories, ordered=True)
     return cases.sort_values([PLACE, "scope"], kind="stable", ignore_index=True)
+
+
+def implementations(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases of implementations: yardsticks are other functions, which nothing is compared with."""
+    return cases[cases["kind"] == KINDS[0]]
 
 
 def group_rows(cases: pd.DataFrame) -> list[Group]:
@@ -133,6 +168,13 @@ def describe(base: pd.Series) -> str:
 def _ordered(values: Iterable[Value]) -> list[Value]:
     """The values once each, numbers before texts."""
     return sorted(set(values), key=lambda value: (isinstance(value, str), value))
+
+
+def _problem_labels(points: pd.DataFrame) -> pd.Series:
+    """A label for each point's sizes, as 64×112² s2; a stride of 1 goes without saying."""
+    channels, height, width, stride = (points[name].map(show) for name in _PROBLEM_AXIS.columns)
+    size = (height + "²").where(height == width, height + "×" + width)
+    return channels + "×" + size + (" s" + stride).mask(stride == "1", "")
 
 
 def _elsewhere(axis: Axis) -> list[str]:

@@ -15,11 +15,12 @@ PAPER = "#ffffff"
 
 @dataclass(frozen=True)
 class Look:
-    """One implementation's colour, marker and line."""
+    """One implementation's colour, marker and line; `note` follows its name in a legend."""
 
     colour: str
     marker: str
     line: Literal["-", "--"] = "-"
+    note: str = ""
 
 
 # Told apart by all common kinds of colour vision, and legible on white and on near-black alike.
@@ -30,19 +31,23 @@ LOOKS = {
     "triton": Look("#009e73", "D"),
     "flex": Look("#b8609f", "v"),
 }
+_OTHER = tuple(Look("#9aa0a8", marker, "--", " (yardstick)") for marker in ("x", "+", "1", "2", "3", "4"))
 _SPARE = tuple(
     Look(colour, marker, "--")
     for marker, colour in product(("P", "X", "<", ">", "h", "p"), ("#d5552b", "#6a6fd8", "#8f7a3a", "#2b9aa3"))
 )
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
+def looks(names: Iterable[str], yardsticks: Iterable[str] = ()) -> dict[str, Look]:
     """A look for each name: its own, or one that its checksum picks, so that it is the same in every report.
 
-    Where two unknown names pick the same look, the one later in the alphabet takes the next free one.
+    Where two unknown names pick the same look, the one later in the alphabet takes the next free one. Yardsticks are
+    grey and dashed, and told apart by their markers.
     """
-    names = set(names)
+    yardsticks = sorted(set(yardsticks))
+    names = set(names).difference(yardsticks)
     chosen = {name: LOOKS[name] for name in LOOKS if name in names}
+    chosen |= {name: _OTHER[index % len(_OTHER)] for index, name in enumerate(yardsticks)}
     for name in sorted(names - LOOKS.keys()):
         first = zlib.crc32(name.encode()) % len(_SPARE)
         order = _SPARE[first:] + _SPARE[:first]

@@ -7,12 +7,12 @@ import pandas as pd
 
 from bench.results import COLUMNS
 from reports.rows import measured
-from reports.slices import COORDINATES, KEYS, PLACE, PROBLEM
+from reports.slices import COORDINATES, KEYS, PLACE, PROBLEM, SETTING, implementations
 from reports.speedups import BASELINE, mean_ratio, ratios_to_baseline
 from reports.style import Value
 
 _SHORT = ["status", "latency_ms", "latency_p20_ms", "latency_p80_ms", "images_per_s", "peak_mib", "speedup"]
-_PLACE = frozenset({"device", "scope"})
+_PLACE = frozenset({"device", "scope", *SETTING, "setting"})
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ def short_table(cases: pd.DataFrame) -> Table:
 
 def full_table(cases: pd.DataFrame) -> Table:
     """As the short table, with every other column that holds something, known or not."""
-    known = {*KEYS, *COORDINATES, *_SHORT, "reason", "device", PROBLEM}
+    known = {*KEYS, *COORDINATES, *_SHORT, "kind", "reason", "device", PROBLEM}
     others = [name for name in dict.fromkeys([*COLUMNS, *cases]) if name not in known and cases[name].notna().any()]
     return _case_table("all_columns", cases, [*_SHORT, *others, "reason"])
 
 
 def _case_table(name: str, cases: pd.DataFrame, outcomes: list[str]) -> Table:
-    frame = cases.assign(speedup=ratios_to_baseline(cases, "latency_ms"))[[*KEYS, *COORDINATES, *outcomes]]
+    # A yardstick is another function: its time over the baseline's says nothing.
+    ratios = ratios_to_baseline(implementations(cases), "latency_ms")
+    columns = [*KEYS, "kind", *(name for name in COORDINATES if name not in KEYS), *outcomes]
+    frame = cases.assign(speedup=ratios)[columns]
     return placed(name, frame, frozenset({"device", *frame.columns}) - {"implementation", "status"})
 
 

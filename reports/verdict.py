@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reports.slices import KEYS, PLACE
+from reports.slices import KEYS, PLACE, SETTING, implementations
 from reports.speedups import BASELINE
 from reports.style import counted, shorten, times
 
@@ -19,16 +19,17 @@ def sentences(cases: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     incorrect = (cases["status"] == "incorrect").sum()
     if incorrect:
         text.append(f"{counted(incorrect, 'case')} gave wrong results and were not timed.")
-    several = len(cases[PLACE].unique()) > 1
+    named = [key for key in (PLACE, *SETTING) if len(cases[key].unique()) > 1]
     compared = found.dropna(subset="speedup").groupby(KEYS[:-1], sort=False)
-    return [*text, *(_fastest(here, several) for _, here in compared), *_failing(cases)]
+    return [*text, *(_fastest(here, named) for _, here in compared), *_failing(implementations(cases))]
 
 
-def _fastest(found: pd.DataFrame, several_places: bool) -> str:
-    """A sentence on the fastest implementation of one place, scope and mode."""
+def _fastest(found: pd.DataFrame, named: list[str]) -> str:
+    """A sentence on the fastest implementation of one place, scope, setting and mode; `named` are the keys to tell."""
     best = found.sort_values("speedup", ascending=False, kind="stable").iloc[0]
-    place = f", {best[PLACE]}" if several_places else ""
-    where = f"{best['scope'].capitalize()}, {best['mode'].replace('_', ' + ')}{place}"
+    where = ", ".join(
+        [best["scope"].capitalize(), best["mode"].replace("_", " + "), *(str(best[key]) for key in named)]
+    )
     name = shorten(best["implementation"], 60)
     if best["speedup"] <= 1:
         return f"{where}: nothing beats {BASELINE}; the nearest is {name} at {times(best['speedup'])} its speed."

@@ -23,16 +23,16 @@ def unsupported(problem: Problem, device: torch.device) -> str | None:
         return f"Triton kernels run on cuda tensors, got {device.type}"
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
         return "the kernels need a GPU of compute capability 8.0 or newer"
-    if programs(problem) >= 2**31:
-        return f"the grid would have {programs(problem)} programs, a launch takes fewer than 2³¹"
+    if programs(problem, device) >= 2**31:
+        return f"the grid would have {programs(problem, device)} programs, a launch takes fewer than 2³¹"
     return None
 
 
-def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
     """Predicted peak of memory above the inputs: output, log-sum, and in backward gradients and their partial sums."""
     from .launch import extra_elements
 
-    wide, narrow = extra_elements(problem, backward=backward)
+    wide, narrow = extra_elements(problem, device, backward=backward)
     itemsize = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}[problem.dtype]
     return narrow * itemsize + wide * max(itemsize, 4)
 
@@ -55,3 +55,12 @@ def compile_fused(kernel: str, problem: Problem, capability: tuple[int, int]) ->
     from .compiling import compile_kernel
 
     return compile_kernel(kernel, problem, capability)
+
+
+def describe_settings(problem: Problem, device: torch.device, *, backward: bool) -> str:
+    """The launch settings of the kernels that run on a device, in a line."""
+    from .settings import KERNELS
+    from .tuned import settings_of
+
+    kernels = KERNELS if backward else KERNELS[:1]
+    return " ".join(f"{kernel}:{settings_of(kernel, problem, device)}" for kernel in kernels)

@@ -135,17 +135,17 @@ def add_at(terms, index: tl.constexpr, term):
 @triton.jit
 def store_grad_prior(grad_prior_ptr, grad_priors, u, S: tl.constexpr):
     """Write this program's sums over its pixels for one window row: entry (tile, u·k + v, part)."""
-    GROUPS: tl.constexpr = S.lane_groups
     K: tl.constexpr = S.kernel_size
-    CELLS: tl.constexpr = S.lanes // S.lane_groups
+    CELLS: tl.constexpr = S.cells
+    GROUPS: tl.constexpr = S.lane_groups
     TAPS: tl.constexpr = S.stacked_taps
-    terms = tl.reshape(stack(grad_priors, S), [CELLS, GROUPS, TAPS])
+    terms = tl.sum(tl.reshape(stack(grad_priors, S), [CELLS, GROUPS, TAPS]), axis=0)
     tile = (tl.program_id(0) // S.group_chunks).to(tl.int64)
-    parts = tl.program_id(0) % S.group_chunks * S.lane_groups + tl.arange(0, GROUPS)
+    part = tl.program_id(0) % S.group_chunks * GROUPS + tl.arange(0, GROUPS)
     taps = tl.arange(0, TAPS)
-    places = (tile * K * K + u * K + taps)[None, :] * S.parts + parts[:, None]
-    mask = (taps < K)[None, :] & (parts < S.parts)[:, None]
-    tl.store(grad_prior_ptr + places, tl.sum(terms, axis=0), mask=mask)
+    places = (tile * K * K + u * K + taps)[None, :] * S.parts + part[:, None]
+    mask = (taps < K)[None, :] & (part < S.parts)[:, None]
+    tl.store(grad_prior_ptr + places, terms, mask=mask)
 
 
 @triton.jit

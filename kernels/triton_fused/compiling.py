@@ -34,7 +34,7 @@ _OF_THE_VALUE_IF_WHOLE = ("grad_query", "grad_key")
 
 
 def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
-    """Compile a kernel for a compute capability; until it returns, no other thread may launch one.
+    """Compile a kernel, by the heuristic's settings, for a compute capability; meanwhile no thread may launch one.
 
     Raises:
         ValueError: There is no such kernel.
@@ -44,19 +44,20 @@ def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -
     if interpreting():
         raise RuntimeError("Triton interprets kernels in this process: unset TRITON_INTERPRET before it is imported")
     name = cast("Kernel", kernel)
-    source, geometry = _SOURCES[name], geometry_of(name, problem, heuristic(name, problem))
+    source, settings = _SOURCES[name], heuristic(name, problem)
+    geometry = geometry_of(name, problem, settings)
     arguments = launch_arguments(name, problem, geometry)
     triton_key()  # Read once per process, and no part of a kernel's compile time.
     with _pretended(capability, source), _empty_cache():
         started = _processor_seconds()
-        compiled = source.warmup(*arguments.values(), grid=(1,), num_warps=geometry.warps)
+        compiled = source.warmup(*arguments.values(), grid=(1,), **settings.options)
         seconds = _processor_seconds() - started
     return CompiledKernel(
         kernel=kernel,
         problem=problem,
         capability=capability,
         geometry=geometry,
-        programs=programs_of(name, problem),
+        programs=programs_of(name, problem, settings),
         ptx=compiled.asm["ptx"],
         cubin=compiled.asm["cubin"],
         shared_bytes=compiled.metadata.shared,

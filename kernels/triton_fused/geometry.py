@@ -1,4 +1,4 @@
-"""What a kernel knows at compile time: the layer's options, how lanes are laid out, and which taps join which columns."""
+"""What a kernel knows at compile time: the layer's options, how lanes are laid out, what each of them reads."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -65,6 +65,11 @@ class Geometry:
         return self.piece // (1 + self.halves)
 
     @property
+    def cells(self) -> int:
+        """Lanes of each group in a program whose groups are side by side."""
+        return self.lanes // self.lane_groups
+
+    @property
     def stacked_taps(self) -> int:
         """The power of two that holds a window row of taps."""
         return 1 << (self.kernel_size - 1).bit_length()
@@ -104,19 +109,15 @@ class Geometry:
         """Whether the taps of a lane must be tested for lying outside the image."""
         return self.masked and not (self.rows == 1 and self.gathered_width > 0)
 
-    @property
-    def warps(self) -> int:
-        """Warps of a program, a lane per thread."""
-        return self.lanes // 32
-
     def tiles(self, batch: int, height: int, width: int) -> int:
         """Programs over a batch of images, for one chunk of groups."""
         blocks = -(-width // self.columns)
         strips, cells = -(-height // self.rows), self.rows * blocks * batch
-        lanes_of_strip = cells * (self.lane_groups or self.parts)
-        if self.rows == 1:
-            return strips * -(-lanes_of_strip // self.lanes)
-        return -(-strips * lanes_of_strip // self.lanes)
+        if self.rows > 1:
+            strips, cells = 1, strips * cells
+        if self.lane_groups:
+            return strips * -(-cells // self.cells)
+        return strips * -(-cells * self.parts // self.lanes)
 
 
 @cache

@@ -28,8 +28,7 @@ def member_mask(part, p: tl.constexpr, ok, S: tl.constexpr):
 
 @triton.jit
 def load_members(ptrs, part, ok, S: tl.constexpr):
-    """A lane's channels from its first on, `ptrs` [LANES]: the tuple of vectors in the dtype of accumulation, 0 where
-    not `ok`."""
+    """A lane's channels from its first on, `ptrs` [LANES], as vectors in the dtype of accumulation; 0 if not `ok`."""
     VECTOR: tl.constexpr = S.vector
     PIECES: tl.constexpr = S.pieces
     vectors = ()
@@ -101,7 +100,7 @@ def dot_members(left, right, start, S: tl.constexpr):
     MEMBERS: tl.constexpr = S.vectors * S.vector
     total = start
     for j in tl.static_range(MEMBERS):
-        total += left[j] * right[j]
+        total = tl.fma(left[j], right[j], total)
     return total
 
 

@@ -36,7 +36,7 @@ def _forward(
     save_log_sum: bool,
 ) -> tuple[Tensor, Tensor]:
     problem = _problem(value, prior, integers, strings)
-    out, log_sum = launch_forward(problem, _inputs(query, key, value, prior), save_log_sum)
+    out, log_sum = launch_forward(problem, as_inputs(query, key, value, prior), save_log_sum)
     return _images(out), log_sum
 
 
@@ -69,8 +69,8 @@ def _backward(
     strings: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     problem = _problem(value, prior, integers, strings)
-    inputs, grad = _inputs(query, key, value, prior), _pixels(grad_out)
-    grad_query, grad_prior, mean = launch_query_side(problem, inputs, _pixels(out), grad, log_sum)
+    inputs, grad = as_inputs(query, key, value, prior), as_pixels(grad_out)
+    grad_query, grad_prior, mean = launch_query_side(problem, inputs, as_pixels(out), grad, log_sum)
     grad_key, grad_value = launch_key_side(problem, inputs, grad, log_sum, mean)
     grad_prior = query.new_empty(0) if prior is None else grad_prior.t().reshape(prior.shape).to(prior.dtype)
     return (
@@ -133,15 +133,17 @@ def _problem(value: Tensor, prior: Tensor | None, integers: Sequence[int], strin
     )
 
 
-def _inputs(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Inputs:
+def as_inputs(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Inputs:
+    """The operator's tensors as the kernels take them."""
     wide = accumulation_dtype(value.dtype)
     table = query.new_empty(0, dtype=wide) if prior is None else prior.flatten(1).t().to(wide).contiguous()
-    return Inputs(_pixels(query), _pixels(key), _pixels(value), table)
+    return Inputs(as_pixels(query), as_pixels(key), as_pixels(value), table)
 
 
-def _pixels(images: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, H, W, C) contiguous; no copy where it is channels_last."""
-    return images.permute(0, 2, 3, 1).contiguous()
+def as_pixels(images: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, H, W, C) contiguous, for loads of 16 bytes; no copy where it is channels_last and aligned."""
+    pixels = images.permute(0, 2, 3, 1).contiguous()
+    return pixels if pixels.data_ptr() % 16 == 0 else pixels.clone()
 
 
 def _pixel_shape(images: Tensor) -> tuple[int, ...]:

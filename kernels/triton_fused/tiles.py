@@ -53,8 +53,10 @@ def first_tap(r: int, S: Geometry) -> int:
 
 @triton.jit
 def lane_position(batch, height, width, S: tl.constexpr):
-    """Image (int64), row, first column, and slice of a group (`group · slices + slice`) of each lane, and whether it
-    has such a pixel; [LANES], the row () where a program keeps to one."""
+    """Image (int64), row, first column, and part (`group · slices + slice`) of each lane, and whether it has them.
+
+    [LANES]; the row () where a program keeps to one.
+    """
     LANES: tl.constexpr = S.lanes
     PARTS: tl.constexpr = S.parts
     lane = tl.arange(0, LANES)
@@ -72,7 +74,7 @@ def lane_position(batch, height, width, S: tl.constexpr):
         tile = tile % tiles_of_row
     if S.lane_groups > 0:
         part = program % S.group_chunks * S.lane_groups + lane % S.lane_groups
-        cell = tile * (S.lanes // S.lane_groups) + lane // S.lane_groups
+        cell = tile * S.cells + lane // S.lane_groups
     else:
         first = tile * S.lanes
         part = first % PARTS + lane
@@ -101,8 +103,10 @@ def input_rows(y, height, S: tl.constexpr):
 
 @triton.jit
 def query_rows(y, out_height, S: tl.constexpr):
-    """The steps over window rows to take, first and end: those that may meet a query where a program keeps to one row,
-    else all."""
+    """The steps over window rows to take, first and end: where a program keeps to one row those that may meet a query.
+
+    Elsewhere all.
+    """
     first, end = 0, (S.kernel_size + S.query_step - 1) // S.query_step
     if S.rows == 1:
         bottom = y + S.padding

@@ -30,6 +30,7 @@ from kernels import Problem
         ("channel_order=strided", "channel_order", ("strided",)),
         ("scope=layer,operator", "scope", ("layer", "operator")),
         ("mode=backward", "mode", ("backward",)),
+        ("cache=cold,hot", "cache", ("cold", "hot")),
     ],
 )
 def test_values_are_read(text: str, name: str, values: tuple[Value, ...]) -> None:
@@ -57,6 +58,7 @@ def test_values_are_read(text: str, name: str, values: tuple[Value, ...]) -> Non
         ("dtype=fp16", "'fp16'"),
         ("mode=forwards", "'forwards'"),
         ("scope=network", "'network'"),
+        ("cache=warm", "'warm'"),
         ("composability=division", "'division'"),
     ],
 )
@@ -84,7 +86,7 @@ def test_the_message_lists_what_there_is() -> None:
 
 def test_axes_set_every_field_of_a_case() -> None:
     fields = {field for axis in AXES.values() for field in axis.fields}
-    assert fields == {*Problem.__dataclass_fields__, "scope", "mode"}
+    assert fields == {*Problem.__dataclass_fields__, "scope", "mode", "cache"}
 
 
 @pytest.mark.parametrize("name", AXES)
@@ -116,6 +118,7 @@ def test_contradictions_are_the_users(changes: dict[str, Value], said: str) -> N
 def test_a_case_resolves_its_padding() -> None:
     (one, *_others) = expand(SWEEPS["quick"], {"kernel_size": (5,), "dilation": (2,)}, ["unfold"])
     assert one.problem.padding == 4
-    values: dict[str, Value] = {name: value for name, value in one.parameters().items() if name != "implementation"}
+    named = one.parameters().items()
+    values: dict[str, Value] = {name: value for name, value in named if name not in ("implementation", "kind")}
     assert make_case({**values, "padding": "same"}, "unfold") == one
     assert make_case({**values, "padding": 1}, "unfold").problem.padding == 1

@@ -3,13 +3,27 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.metrics import METRICS, counts, rates
-from bench.results import COLUMNS, OUTCOMES, PARAMETERS, SCHEMA_VERSION, STATUSES, Row, RunFolder, RunFolderError
+from bench.bounds import Work, bounds_us, mode_work
+from bench.chips import CHIPS
+from bench.metrics import METRICS, counts, limits, rates
+from bench.results import (
+    COLUMNS,
+    KINDS,
+    OUTCOMES,
+    PARAMETERS,
+    SCHEMA_VERSION,
+    SINCE,
+    STATUSES,
+    Row,
+    RunFolder,
+    RunFolderError,
+)
 from tests.bench.conftest import case
 
 FILES = ("environment.json", "results.csv", "results.jsonl", "samples.jsonl")
@@ -27,7 +41,8 @@ def ok(**changes: Any) -> Row:
         **measured,
         **sizes,
         **counts(one),
-        **rates(one, 1.5),
+        **rates({**one.parameters(), **counts(one)}, 1.5),
+        **limits(mode_work(one.problem, one.mode), CHIPS["H200 SXM"], "cold", 1.5),
     }
 
 
@@ -56,18 +71,36 @@ def test_columns_are_the_contract() -> None:
     assert set(METRICS) <= set(OUTCOMES)
     assert len(set(COLUMNS)) == len(COLUMNS)
     promised = "implementation mode scope status reason device error latency_ms latency_p20_ms latency_p80_ms samples "
-    promised += "peak_mib predicted_mib paper_cost macs flops min_bytes images_per_s tflops gbps"
+    promised += "peak_mib predicted_mib paper_cost macs flops min_bytes images_per_s tflops gbps bound bound_fraction"
     assert set(promised.split()) <= set(COLUMNS)
+    assert set(SINCE) <= set(COLUMNS)
+    assert max(SINCE.values()) <= SCHEMA_VERSION
+    assert case().parameters()["kind"] in KINDS
     assert set(STATUSES) == {"ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error"}
 
 
 def test_metrics_of_a_case() -> None:
     one = case(mode="forward_backward")
-    assert counts(one).keys() | rates(one, 2.0).keys() == METRICS.keys()
-    numbers, per_second = counts(one), rates(one, 2.0)
+    numbers, work = counts(one), mode_work(one.problem, one.mode)
+    per_second = rates({**one.parameters(), **numbers}, 2.0)
+    limited = limits(work, CHIPS["H200 SXM"], "cold", 2.0)
+    assert {*numbers, *per_second, *limited} == METRICS.keys()
+    assert limited["bound_fraction"] == pytest.approx(max(bounds_us(work, CHIPS["H200 SXM"]).values()) / 2e3)
     assert per_second["images_per_s"] == pytest.approx(2 / 2e-3)
     assert per_second["tflops"] == pytest.approx(numbers["flops"] / 2e-3 / 1e12)
     assert per_second["gbps"] == pytest.approx(numbers["min_bytes"] / 2e-3 / 1e9)
+    assert limits(work, None, "cold", 2.0) == limits(None, CHIPS["H200 SXM"], "cold", 2.0) == {}
+
+
+def test_a_hot_cache_holds_a_part_of_the_bytes() -> None:
+    chip, work = CHIPS["H200 SXM"], Work(bytes=96e6, fp32=0, exps=0, instructions=33.45e6)
+    # 96 MB take 20 µs from the memory; the instructions 1 µs.
+    assert limits(work, chip, "cold", 0.04) == {"bound": "memory", "bound_fraction": pytest.approx(0.5)}
+    beyond = (96e6 - chip.l2_bytes) / 4.8e6
+    assert limits(work, chip, "hot", 0.04) == {"bound": "memory", "bound_fraction": pytest.approx(beyond / 40)}
+    small = replace(work, bytes=1e6)
+    assert limits(small, chip, "hot", 0.01) == {"bound": "issue", "bound_fraction": pytest.approx(0.1, rel=1e-3)}
+    assert limits(replace(small, instructions=0), chip, "hot", 0.01) == {}
 
 
 def test_a_new_run_is_empty(folder: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """Every case leaves a row, whatever comes of it; numbers that were not measured are not there."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,16 @@ import torch
 from torch import Tensor
 
 from bench import runner as runner_module
+from bench.bounds import bounds_us, largest, mode_work
 from bench.cases import Case
-from bench.metrics import counts
+from bench.chips import CHIPS
+from bench.devices import chip_of
+from bench.metrics import counts, limits
 from bench.results import COLUMNS, PARAMETERS, Row
 from bench.runner import Runner, predicted_mib
 from bench.timing import Timing
 from bench.workloads import Tensors, draw
+from bench.yardsticks import YARDSTICKS
 from kernels import Problem, chunked, predicted_bytes
 from kernels.triton_fused import launch
 from tests.bench.conftest import CPU, case, every_device
@@ -53,7 +58,8 @@ def test_a_measured_case(device: torch.device, implementation: str, scope: str, 
     runner, one = Runner(device, TIMING), case(implementation, mode, scope)
     row = runner.run(one)
     assert row["status"] == "ok", row["reason"]
-    assert row.keys() == set(COLUMNS) - {"reason"}
+    bounded = {"bound", "bound_fraction"} if chip_of(device) and scope == "operator" else set()
+    assert row.keys() == {*COLUMNS, *bounded} - ({"reason", "bound", "bound_fraction"} - bounded)
     assert {name: row[name] for name in PARAMETERS} == one.parameters()
     assert {name: row[name] for name in counts(one)} == counts(one)
     assert 0 < row["latency_p20_ms"] <= row["latency_ms"] <= row["latency_p80_ms"]
@@ -96,8 +102,8 @@ def test_incorrect_is_not_timed(runner: Runner, monkeypatch: pytest.MonkeyPatch,
         row = runner.run(case(mode=mode))
         assert row["status"] == "incorrect"
         assert said in row["reason"]
-        # Once for the check and never again.
-        assert len(calls) == 1
+        # Once for the check and never again; forward_backward is checked as backward was.
+        assert len(calls) == (mode != "forward_backward")
         require_no_numbers(row, runner)
 
 
@@ -141,6 +147,58 @@ def test_what_cannot_fit_is_not_tried(runner: Runner, monkeypatch: pytest.Monkey
     assert row["status"] == "out_of_memory"
     assert "not tried" in row["reason"]
     assert row["predicted_mib"] == needed
+    require_no_numbers(row, runner)
+
+
+def test_a_yardstick_is_timed_and_not_checked(runner: Runner) -> None:
+    for name in YARDSTICKS:
+        row = runner.run(case(name, "backward"))
+        assert (row["status"], row["kind"]) == ("ok", "yardstick")
+        assert row["latency_ms"] > 0
+        assert row["images_per_s"] == pytest.approx(2 / row["latency_ms"] * 1e3)
+        assert not {"error", "predicted_mib", "paper_cost"} & row.keys()
+
+
+def test_a_copy_has_the_bound_of_the_memory(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner._chip = CHIPS["H200 SXM"]
+    row = runner.run(case("copy"))
+    # It all fits the L2, which is hot, and so has no bound.
+    assert "bound" not in row
+    assert row["gbps"] == pytest.approx(row["min_bytes"] / row["latency_ms"] / 1e6)
+    monkeypatch.setattr(
+        runner_module, "limits", lambda work, chip, _, latency_ms: limits(work, chip, "cold", latency_ms)
+    )
+    row = runner.run(case("copy"))
+    assert row["bound"] == "memory"
+    assert row["gbps"] == pytest.approx(4800 * row["bound_fraction"])
+    assert "bound" not in runner.run(case("depthwise"))
+
+
+def test_the_bound_is_the_operators(runner: Runner) -> None:
+    runner._chip = CHIPS["H200 SXM"]
+    row, layer = runner.run(case()), runner.run(case(scope="layer"))
+    bounds = bounds_us(mode_work(case().problem, "forward"), CHIPS["H200 SXM"])
+    del bounds["memory"]  # its bytes fit the hot L2
+    assert row["bound"] == largest(bounds)
+    assert row["bound_fraction"] * row["latency_ms"] * 1e3 == pytest.approx(max(bounds.values()))
+    assert layer["status"] == "ok"
+    assert "bound" not in layer
+
+
+def test_a_cold_cache_needs_a_gpu(runner: Runner) -> None:
+    for name in ("unfold", "copy"):
+        one = case(name)
+        row = runner.run(Case(one.problem, one.scope, one.mode, one.implementation, "cold"))
+        assert (row["status"], row["cache"]) == ("unsupported", "cold")
+        assert "not flushed" in row["reason"]
+        require_no_numbers(row, runner)
+
+
+def test_after_the_deadline_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "draw", raising(AssertionError("run")))
+    runner = Runner(CPU, TIMING, deadline=time.monotonic())
+    row = runner.run(case())
+    assert row["status"] == "timeout"
     require_no_numbers(row, runner)
 
 

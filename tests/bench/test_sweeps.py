@@ -9,9 +9,11 @@ import pytest
 from bench.axes import MODES, UsageError, Value
 from bench.cases import Case
 from bench.sweeps import SWEEPS, Sweep, expand, require_sweep
+from bench.yardsticks import YARDSTICKS
 from kernels import IMPLEMENTATIONS
 
 every_sweep = pytest.mark.parametrize("name", SWEEPS)
+STAGES = ((64, 224, 2), (100, 56, 1), (200, 28, 1), (400, 14, 1), (800, 7, 1))
 BLOCKS = Sweep("two blocks", {"hw": (14,)}, ({"kernel_size": (3, 5)}, {"m": (1, 8)}))
 
 
@@ -30,18 +32,20 @@ def swept(**overrides: tuple[Value, ...]) -> list[Case]:
 def test_cases_are_valid_and_occur_once(name: str) -> None:
     cases = expand(SWEEPS[name], {})
     assert len(cases) == len(set(cases)) > 0
-    assert seen(cases, "implementation") == set(IMPLEMENTATIONS)
+    beside = set(YARDSTICKS) if SWEEPS[name].yardsticks else set()
+    assert seen(cases, "implementation") == {*IMPLEMENTATIONS, *beside}
     assert all(case.mode in MODES and case.problem.out_height * case.problem.out_width > 0 for case in cases)
 
 
 @every_sweep
 def test_cases_of_one_problem_are_together(name: str) -> None:
     cases = expand(SWEEPS[name], {})
-    of_each = len(IMPLEMENTATIONS) * len(seen(cases, "mode"))
+    measured = len(IMPLEMENTATIONS) + len(YARDSTICKS) * SWEEPS[name].yardsticks
     runs = [key for key, _ in groupby(cases, key=lambda case: (case.problem, case.scope))]
     assert len(runs) == len(set(runs))
-    for _, group in groupby(cases, key=lambda case: (case.problem, case.scope)):
-        assert len(list(group)) == of_each
+    for _, grouped in groupby(cases, key=lambda case: (case.problem, case.scope)):
+        group = list(grouped)
+        assert len(group) == measured * len(seen(group, "mode", "cache"))
 
 
 def test_axes_are_those_of_the_design() -> None:
@@ -73,9 +77,32 @@ def test_axes_are_those_of_the_design() -> None:
 
 def test_stages_are_those_of_lr_net_50() -> None:
     cases = expand(SWEEPS["stages"], {}, ["triton"])
-    sizes = {(64, 224, 2), (100, 56, 1), (200, 28, 1), (400, 14, 1), (800, 7, 1)}
-    assert seen(cases, "channels", "height", "stride") == sizes
-    assert seen(cases, "channels", "scope") == {(c, scope) for c, _, _ in sizes for scope in ("operator", "layer")}
+    assert seen(cases, "channels", "height", "stride") == set(STAGES)
+    assert seen(cases, "channels", "scope") == {(c, scope) for c, _, _ in STAGES for scope in ("operator", "layer")}
+
+
+def test_gpu_has_stages_and_axes_in_every_way() -> None:
+    cases = expand(SWEEPS["gpu"], {})
+    operator = [one for one in cases if one.scope == "operator"]
+    ways = {(mode, cache) for mode in ("forward", "backward") for cache in ("cold", "hot")}
+    assert seen(operator, "mode", "cache") == ways
+    for dtype in ("bfloat16", "float32"):
+        its = [one for one in operator if one.problem.dtype == dtype]
+        assert seen(its, "channels", "height", "stride") >= set(STAGES)
+        for field in ("kernel_size", "m", "channels", "height", "stride"):
+            base = {"channels": 200, "height": 28, "width": 28, "kernel_size": 7, "m": 8, "stride": 1, "padding": 3}
+            elsewhere = [name for name in base if name not in (field, "width", "padding")]
+            on_axis = [one for one in its if all(one.parameters()[name] == base[name] for name in elsewhere)]
+            assert len(seen(on_axis, field)) >= (2 if field == "stride" else 3)
+    # What matters most comes first: the run may be cut short.
+    assert seen(cases[: 5 * len(ways) * 5], "channels", "height", "stride") <= set(STAGES)
+
+
+def test_yardsticks_are_asked_for_or_not() -> None:
+    plain, beside = (expand(BLOCKS, {}, ["unfold"], yardsticks=wanted) for wanted in (None, True))
+    assert [one for one in beside if one.yardstick is None] == plain
+    assert len(beside) == len(plain) * (1 + len(YARDSTICKS))
+    assert {one.yardstick is None for one in expand(SWEEPS["stages"], {}, ["unfold"], yardsticks=False)} == {True}
 
 
 def test_quick_is_for_a_cpu() -> None:

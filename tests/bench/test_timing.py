@@ -1,6 +1,7 @@
 """Latencies against a clock that only the timed call moves, and against a real sleep."""
 
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -92,3 +93,89 @@ def test_twice_the_work_takes_longer(device: torch.device) -> None:
     # The least of the samples is what other load on the machine disturbs least.
     least = [min(measure(lambda times=times: work(times), device, QUICK).samples_ms) for times in (2, 16)]  # type: ignore[misc]
     assert least[1] > 2 * least[0] > 0
+
+
+class Gpu:
+    """A GPU whose stream takes time of its own: what it was told, and what its events say."""
+
+    def __init__(self, queueing_cycles: int) -> None:
+        self.queueing_cycles, self.held = queueing_cycles, 0
+        self.told: list[str] = []
+        gpu = self
+
+        class Event:
+            def __init__(self, *, enable_timing: bool) -> None:
+                assert enable_timing
+
+            def record(self) -> None:
+                gpu.told.append("event")
+
+            def query(self) -> bool:
+                return gpu.held < gpu.queueing_cycles
+
+            def synchronize(self) -> None:
+                gpu.told.append("wait")
+
+            def elapsed_time(self, _: object) -> float:
+                return 0.25
+
+        self.torch = SimpleNamespace(
+            cuda=SimpleNamespace(
+                Event=Event,
+                device=lambda _: nullcontext(),
+                get_device_properties=lambda _: SimpleNamespace(L2_cache_size=100),
+                _sleep=self.hold,
+            ),
+            empty=self.empty,
+            int8="int8",
+        )
+
+    def hold(self, cycles: int) -> None:
+        self.held = cycles
+        self.told.append("hold")
+
+    def empty(self, size: int, **_: object) -> SimpleNamespace:
+        assert size == 200
+        return SimpleNamespace(zero_=lambda: self.told.append("flush"))
+
+
+def told(monkeypatch: pytest.MonkeyPatch, cache: str, queueing_cycles: int) -> tuple[list[str], list[float], int]:
+    """What a GPU is told for the last sample, all samples, and for how many cycles it was held at last."""
+    gpu = Gpu(queueing_cycles)
+    monkeypatch.setattr(timing, "torch", gpu.torch)
+    how = Timing(seconds=0.0, min_samples=3, warmup_seconds=0.0)
+    latency = measure(lambda: gpu.told.append("call"), torch.device("cuda"), how, cache)
+    last = len(gpu.told) - gpu.told[::-1].index("wait", 1) if gpu.told.count("wait") > 1 else 0
+    return gpu.told[last:], latency.samples_ms, gpu.held
+
+
+def test_the_l2_is_flushed_before_a_cold_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cold, samples, _ = told(monkeypatch, "cold", 0)
+    assert cold == ["flush", "hold", "event", "call", "event", "wait"]
+    assert samples == [0.25] * 3
+    assert told(monkeypatch, "hot", 0)[0] == ["hold", "event", "call", "event", "wait"]
+
+
+@pytest.mark.parametrize(("queueing", "held"), [(0, 200_000), (300_000, 400_000), (10**12, 20_000_000)])
+def test_the_gpu_is_held_until_all_is_queued(monkeypatch: pytest.MonkeyPatch, queueing: int, held: int) -> None:
+    assert told(monkeypatch, "hot", queueing)[2] == held
+
+
+@pytest.mark.gpu
+def test_a_short_kernel_is_timed_without_its_launch() -> None:
+    device = torch.device("cuda")
+    a = torch.ones(8, device=device)
+
+    def slow_to_queue() -> None:
+        time.sleep(0.002)
+        a.add_(1)
+
+    assert min(measure(slow_to_queue, device, QUICK).samples_ms) < 1.0
+
+
+@pytest.mark.gpu
+def test_a_hot_cache_is_not_slower() -> None:
+    device = torch.device("cuda")
+    a = torch.ones(2**20, device=device)
+    cold, hot = (measure(a.sum, device, QUICK, cache).columns()["latency_ms"] for cache in ("cold", "hot"))
+    assert hot < 1.1 * cold

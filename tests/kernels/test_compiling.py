@@ -1,7 +1,6 @@
 """Compiling without a GPU: with the launcher's own arguments, by the real compiler, leaving no trace."""
 
 import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -46,10 +45,11 @@ class Recorder:
         self.launched: Launch | None = None
 
     def __getitem__(self, grid: tuple[int]) -> Any:
-        def run(*arguments: Any, num_warps: int, **named: Any) -> None:
+        def run(*arguments: Any, **named: Any) -> None:
+            options = {name: named.pop(name) for name in list(named) if name not in self.signature.parameters}
             bound = self.signature.bind(*arguments, **named).arguments
             found = {name: value.dtype if isinstance(value, Tensor) else value for name, value in bound.items()}
-            self.launched = Launch(grid[0], found, {"num_warps": num_warps})
+            self.launched = Launch(grid[0], found, options)
 
         return run
 
@@ -73,10 +73,11 @@ def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) 
     )
     inputs = launch.Inputs(query, key, value, empty(problem.kernel_size**2, problem.groups, of=accumulation))
     out, log_sum = empty(*pixels, problem.channels), empty(*pixels, problem.groups, of=accumulation)
-    launches: dict[Kernel, Callable[[], object]] = {
+    mean = empty(*pixels, geometry_of("query", problem, heuristic("query", problem)).parts, of=accumulation)
+    launches: dict[Kernel, Any] = {
         "forward": lambda: launch.launch_forward(problem, inputs, save_log_sum=True),
         "query": lambda: launch.launch_query_side(problem, inputs, out, out, log_sum),
-        "key": lambda: launch.launch_key_side(problem, inputs, out, log_sum, log_sum),
+        "key": lambda: launch.launch_key_side(problem, inputs, out, log_sum, mean),
     }
     launches[kernel]()
     assert recorder.launched is not None
@@ -87,11 +88,12 @@ def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 def test_compiled_with_what_is_launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     real = launched(kernel, problem, monkeypatch)
-    geometry = real.arguments["S"]
-    assert compiling.launch_arguments(kernel, problem, geometry) == real.arguments
-    assert list(compiling.launch_arguments(kernel, problem, geometry)) == list(real.arguments)
-    assert real.options == {"num_warps": geometry.warps}
-    assert launch.programs_of(kernel, problem) == real.programs
+    settings = heuristic(kernel, problem)
+    arguments = compiling.launch_arguments(kernel, problem, geometry_of(kernel, problem, settings))
+    assert arguments == real.arguments
+    assert list(arguments) == list(real.arguments)
+    assert real.options == settings.options
+    assert launch.programs_of(kernel, problem, settings) == real.programs
 
 
 def test_an_unknown_kernel_is_refused() -> None:
@@ -155,14 +157,15 @@ def test_the_driver_is_put_back() -> None:
 
 def binary(kernel: Kernel, problem: Problem, **geometry: Any) -> CompiledKernel:
     """A kernel that is not compiled, its geometry changed."""
-    laid_out = replace(geometry_of(kernel, problem, heuristic(kernel, problem)), **geometry)
+    settings = heuristic(kernel, problem)
+    laid_out = replace(geometry_of(kernel, problem, settings), **geometry)
     return CompiledKernel(
         kernel=kernel,
         problem=problem,
         capability=(9, 0),
         geometry=laid_out,
-        programs=launch.programs_of(kernel, problem),
-        warps=laid_out.warps,
+        programs=launch.programs_of(kernel, problem, settings),
+        warps=laid_out.lanes // 32,
         ptx="",
         cubin=b"",
         shared_bytes=0,

@@ -10,6 +10,7 @@ from bench.results import Row, RunFolder
 
 BASE: Mapping[str, Any] = {
     "implementation": "unfold",
+    "kind": "implementation",
     "mode": "forward",
     "scope": "operator",
     "batch": 2,
@@ -27,6 +28,7 @@ BASE: Mapping[str, Any] = {
     "prior": True,
     "dtype": "float32",
     "memory_format": "contiguous",
+    "cache": "hot",
     "device": "cpu",
     "status": "ok",
 }

@@ -151,8 +151,8 @@ def test_hostile_text_is_shown_and_not_run(make_run: MakeRun) -> None:
 def test_whatever_a_run_holds_there_is_a_page(make_run: MakeRun, rows: list[Row]) -> None:
     page = page_of(make_run(rows))
     outline = outline_of(page)
-    assert len(outline.of("section")) == 6
-    assert page.count('<p class="missing">') + len(outline.of("img")) + len(outline.of("table")) >= 6
+    assert len(outline.of("section")) == 7
+    assert page.count('<p class="missing">') + len(outline.of("img")) + len(outline.of("table")) >= 7
     if not any(row["status"] == "ok" for row in rows):
         assert "python -m bench run" in page
         assert not outline.of("img")
@@ -177,7 +177,7 @@ def test_stages_have_a_figure_for_each_mode(make_run: MakeRun) -> None:
     rows = [case(1.0 + i, **point, mode=mode) for i, point in enumerate(points) for mode in modes]
     run = make_run([*rows, failed("error", "no", **points[0], implementation="triton")])
     page = page_of(run)
-    assert "unfold 1 at 64×112² s2 to 2 at 100×56² s1, up" in page
+    assert "unfold 1 at 64×112² s2 to 2 at 100×56², up" in page
     assert "Missing: triton (error throughout)." in page
     assert {path.stem for path in (run / "report" / "plots").glob("problems*.png")} == {
         "problems_operator_forward",

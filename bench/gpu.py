@@ -1,0 +1,99 @@
+"""`python -m bench gpu`: a GPU's tests, sweep and report, one after the other and within minutes."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import torch
+import typer
+from rich.console import Console
+
+from .ahead import COMPILED, compile_ahead, tasks_of
+from .axes import UsageError
+from .cases import Case
+from .environment import command_line, describe
+from .results import RunFolder, RunFolderError
+from .runner import Runner
+from .session import RUNS, forbid_tf32, interrupted, measure_cases, refuse
+from .sweeps import SWEEPS, expand
+from .timing import Timing
+
+RED_EXIT = 1
+_ROOT = Path(__file__).resolve().parents[1]
+_DEVICE = torch.device("cuda")
+_TIMING = Timing(seconds=0.05)
+# Kept back for the report, and the largest share of the whole time that compiling ahead may take.
+_REPORT_SECONDS, _AHEAD_SHARE = 45.0, 0.4
+# What the dry run's estimate assumes, in seconds: for a case, for a problem's results in float64, for what was compiled
+# ahead to be loaded, and for compiling itself, many at a time.
+_CASE, _EXPECTED, _LOADED, _COMPILED = 0.12, 0.7, 1.0, 0.6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the run goes, the minutes that everything may take, and whether the tests come first."""
+
+    out: Path | None
+    minutes: float
+    tests: bool
+
+
+def run_gpu(plan: Plan, *, dry_run: bool) -> int:
+    """Test, compile, measure and report; or only show the cases. Return the exit code: 1 if the tests are red."""
+    start = time.monotonic()
+    cases = expand(SWEEPS["gpu"], {})
+    if dry_run:
+        _show(cases, plan)
+        return 0
+    folder = RunFolder(plan.out or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-gpu")  # noqa: DTZ005
+    if not torch.cuda.is_available():
+        return refuse(UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases"))
+    try:
+        folder.require_new()
+    except RunFolderError as error:
+        return refuse(error)
+    tests = _tests() if plan.tests else "skipped"
+    if tests is None:
+        return RED_EXIT
+    ahead = compile_ahead(tasks_of(cases, _DEVICE), _AHEAD_SHARE * 60 * plan.minutes)
+    typer.echo(str(ahead))
+    forbid_tf32()
+    about = {"cases": len(cases), "minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
+    RunFolder.create(folder.path, {**describe(_DEVICE, command_line()), **about})
+    deadline = start + 60 * plan.minutes - _REPORT_SECONDS
+    done = measure_cases(cases, Runner(_DEVICE, _TIMING, deadline), folder, Console())
+    if done < len(cases):
+        return interrupted(done, len(cases), folder)
+    code = subprocess.run([sys.executable, "-m", "reports", str(folder.path.resolve())], cwd=_ROOT, check=False)
+    typer.echo(f"{done} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
+    return code.returncode
+
+
+def _tests() -> str | None:
+    """Run the tests that need a GPU; how long they took, or None if any fails, as no speed counts then."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "--quiet"]
+    code = subprocess.run(command, cwd=_ROOT, check=False).returncode
+    if code:
+        typer.echo(f"error: the GPU's tests are red (pytest ended with {code}): nothing is measured", err=True)
+        return None
+    return f"passed in {time.monotonic() - start:.0f} s"
+
+
+def _show(cases: Sequence[Case], plan: Plan) -> None:
+    """Every case, and an estimate of the time."""
+    problems = len({(case.problem, case.scope) for case in cases})
+    compiled = len({(case.problem, case.implementation) for case in cases if case.implementation in COMPILED})
+    for number, case in enumerate(cases, 1):
+        typer.echo(f"[{number}/{len(cases)}] {case.label()}")
+    seconds = _CASE * len(cases) + _EXPECTED * problems + (_LOADED + _COMPILED) * compiled + _REPORT_SECONDS
+    typer.echo(
+        f"{len(cases)} cases of {problems} problems, {compiled} compilations. At {_CASE} s a case, {_EXPECTED} s a "
+        f"problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s for the report, assumed "
+        f"and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not measured after "
+        f"{plan.minutes:g} minutes is left out as timeout"
+    )
