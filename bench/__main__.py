@@ -1,4 +1,4 @@
-"""The commands: `python -m bench list | run | gpu | tune`."""
+"""The commands: `python -m bench list | run | gpu | tune | offline`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +72,23 @@ def tune_(
 
     request = Request(sweep, tuple(axis or ()), ("triton",), None, device, yardsticks=False)
     raise typer.Exit(run_tune(request, seconds, dry_run=dry_run))
+
+
+@app.command()
+def offline(  # noqa: PLR0913
+    arch: Annotated[str, typer.Option(help="architectures, comma-separated")] = "sm_80,sm_90,sm_100",
+    kernel: Annotated[list[str] | None, typer.Option(help="forward, query, key: comma-separated or repeated")] = None,
+    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
+    dump: Annotated[Path | None, typer.Option(help="a folder for each kernel's ptx, cubin, sass and json")] = None,
+    csv: Annotated[Path | None, typer.Option(help="a file for the table")] = None,
+    check: Annotated[bool, typer.Option("--check", help="exit with 1 where a limit is missed")] = False,
+    record: Annotated[bool, typer.Option("--record", help="record the counts that the tests compare with")] = False,
+) -> None:
+    """Compile the fused kernels without a GPU and show what became of them."""
+    from .offline_session import OfflineRequest, run_offline
+
+    kernels, axes = tuple(kernel or ()), tuple(axis or ())
+    raise typer.Exit(run_offline(OfflineRequest(arch, kernels, axes, dump, csv, record=record, check=check)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from .problem import (
     resolve_padding,
 )
 from .registry import IMPLEMENTATIONS, Implementation, describe_settings, predicted_bytes, resolve, unsupported
+from .triton_fused import compile_fused
+from .triton_fused.binary import CompiledKernel
 from .triton_fused.settings import Settings as FusedSettings
 from .triton_fused.tuner import FusedTuner
 
@@ -23,6 +25,7 @@ __all__ = [
     "IMPLEMENTATIONS",
     "MEMORY_FORMATS",
     "PADDING_MODES",
+    "CompiledKernel",
     "FusedSettings",
     "FusedTuner",
     "GeometricPrior",
@@ -30,6 +33,7 @@ __all__ = [
     "LocalRelation2d",
     "Problem",
     "TablePrior",
+    "compile_fused",
     "describe_settings",
     "local_relation",
     "predicted_bytes",

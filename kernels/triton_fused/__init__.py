@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..problem import Problem
+from .binary import CompiledKernel
 
 _INSTALLED = find_spec("triton") is not None
 
@@ -41,6 +42,19 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
     from .operator import apply
 
     return apply(problem, query, key, value, prior)
+
+
+def compile_fused(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
+    """The kernel "forward", "query" or "key", compiled as it is launched for the problem; no GPU needed.
+
+    Raises:
+        ImportError: Triton is not installed.
+        ValueError: There is no such kernel.
+        RuntimeError: Triton was imported to interpret kernels (TRITON_INTERPRET), not to compile them.
+    """
+    from .compiling import compile_kernel
+
+    return compile_kernel(kernel, problem, capability)
 
 
 def describe_settings(problem: Problem, device: torch.device, *, backward: bool) -> str:

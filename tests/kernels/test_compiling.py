@@ -1,0 +1,217 @@
+"""Compiling without a GPU: with the launcher's own arguments, by the real compiler, leaving no trace."""
+
+import inspect
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("triton")
+
+from triton.runtime import driver
+
+from bench.processes import spread
+from kernels import CompiledKernel, Problem, compile_fused
+from kernels.tensors import accumulation_dtype
+from kernels.triton_fused import compiling, launch
+from kernels.triton_fused.geometry import geometry_of
+from kernels.triton_fused.settings import KERNELS, Kernel, heuristic
+
+SMALL = Problem(batch=2, channels=12, height=5, width=6, kernel_size=3, m=4, padding=1, dtype="bfloat16")
+PROBLEMS = {
+    "small": SMALL,
+    "strided": replace(SMALL, stride=2, dtype="float16"),
+    "sliced": replace(SMALL, channels=40, m=20),
+    "double": replace(SMALL, dtype="float64"),
+    "without prior": replace(SMALL, prior=False, dtype="float32"),
+}
+
+
+class Launch(NamedTuple):
+    """What a kernel was launched with."""
+
+    programs: int
+    arguments: dict[str, Any]
+    options: dict[str, Any]
+
+
+class Recorder:
+    """Stands in for a kernel and keeps its launch."""
+
+    def __init__(self, kernel: Any) -> None:
+        self.signature = inspect.signature(kernel.fn)
+        self.launched: Launch | None = None
+
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        def run(*arguments: Any, **named: Any) -> None:
+            options = {name: named.pop(name) for name in list(named) if name not in self.signature.parameters}
+            bound = self.signature.bind(*arguments, **named).arguments
+            found = {name: value.dtype if isinstance(value, Tensor) else value for name, value in bound.items()}
+            self.launched = Launch(grid[0], found, options)
+
+        return run
+
+
+def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> Launch:
+    """The launch of a kernel by the launcher, on empty tensors of the problem."""
+    recorder = Recorder(getattr(launch, f"local_relation_{kernel}_kernel"))
+    monkeypatch.setattr(launch, f"local_relation_{kernel}_kernel", recorder)
+    dtype = getattr(torch, problem.dtype)
+    accumulation = accumulation_dtype(dtype)
+    image = (problem.batch, problem.height, problem.width)
+    pixels = (problem.batch, problem.out_height, problem.out_width)
+
+    def empty(*shape: int, of: torch.dtype = dtype) -> Tensor:
+        return torch.empty(shape, dtype=of)
+
+    query, key, value = (
+        empty(*pixels, problem.groups),
+        empty(*image, problem.groups),
+        empty(*image, problem.channels),
+    )
+    inputs = launch.Inputs(query, key, value, empty(problem.kernel_size**2, problem.groups, of=accumulation))
+    out, log_sum = empty(*pixels, problem.channels), empty(*pixels, problem.groups, of=accumulation)
+    mean = empty(*pixels, geometry_of("query", problem, heuristic("query", problem)).parts, of=accumulation)
+    launches: dict[Kernel, Any] = {
+        "forward": lambda: launch.launch_forward(problem, inputs, save_log_sum=True),
+        "query": lambda: launch.launch_query_side(problem, inputs, out, out, log_sum),
+        "key": lambda: launch.launch_key_side(problem, inputs, out, log_sum, mean),
+    }
+    launches[kernel]()
+    assert recorder.launched is not None
+    return recorder.launched
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_compiled_with_what_is_launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = launched(kernel, problem, monkeypatch)
+    settings = heuristic(kernel, problem)
+    arguments = compiling.launch_arguments(kernel, problem, geometry_of(kernel, problem, settings))
+    assert arguments == real.arguments
+    assert list(arguments) == list(real.arguments)
+    assert real.options == settings.options
+    assert launch.programs_of(kernel, problem, settings) == real.programs
+
+
+def test_an_unknown_kernel_is_refused() -> None:
+    with pytest.raises(ValueError, match="kernel must be one of forward, query, key, got 'backward'"):
+        compile_fused("backward", SMALL, (9, 0))
+
+
+@pytest.mark.skipif(not launch.interpreting(), reason="kernels are compiled in this process")
+def test_interpreted_kernels_are_not_compiled() -> None:
+    with pytest.raises(RuntimeError, match="TRITON_INTERPRET"):
+        compile_fused("forward", SMALL, (9, 0))
+
+
+def compiled_twice(problem: Problem) -> dict[str, Any]:
+    """In a process of its own: one kernel, compiled twice, and what that leaves behind."""
+    before = driver._active
+    first, other, second = (compile_fused("key", problem, capability) for capability in ((9, 0), (8, 0), (9, 0)))
+    return {
+        "equal": first.cubin == second.cubin,
+        "targets": [text for one in (first, other) for text in one.ptx.split() if text.startswith("sm_")],
+        "seconds": [first.compile_seconds, second.compile_seconds],
+        "driver": driver._active is before,
+        "cached": len(compiling._SOURCES["key"].device_caches),
+        "geometry": first.geometry,
+    }
+
+
+def test_compiling_leaves_no_trace_and_takes_nothing_from_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    ((_, found),) = spread(compiled_twice, [SMALL])
+    assert isinstance(found, dict)
+    assert found["equal"]
+    assert found["targets"] == ["sm_90a", "sm_80"]
+    assert found["driver"]
+    assert found["cached"] == 0
+    # From Triton's cache the second would take a few milliseconds.
+    assert found["seconds"][1] > found["seconds"][0] / 10
+
+
+class Cached:
+    """Has what a kernel keeps of its compilations."""
+
+    def __init__(self) -> None:
+        self.device_caches: dict[Any, str] = {}
+
+
+def fail_to_compile(kernel: Cached) -> None:
+    with compiling._pretended((8, 9), kernel):
+        assert driver.active.get_current_target().arch == 89
+        kernel.device_caches[driver.active.get_current_device()] = "half done"
+        raise MemoryError
+
+
+def test_the_driver_is_put_back() -> None:
+    real, kernel = driver._active, Cached()
+    with pytest.raises(MemoryError):
+        fail_to_compile(kernel)
+    assert driver._active is real
+    assert kernel.device_caches == {}
+
+
+def binary(kernel: Kernel, problem: Problem, **geometry: Any) -> CompiledKernel:
+    """A kernel that is not compiled, its geometry changed."""
+    settings = heuristic(kernel, problem)
+    laid_out = replace(geometry_of(kernel, problem, settings), **geometry)
+    return CompiledKernel(
+        kernel=kernel,
+        problem=problem,
+        capability=(9, 0),
+        geometry=laid_out,
+        programs=launch.programs_of(kernel, problem, settings),
+        warps=laid_out.lanes // 32,
+        ptx="",
+        cubin=b"",
+        shared_bytes=0,
+        compile_seconds=0.0,
+    )
+
+
+STEM = Problem(batch=64, channels=64, height=224, width=224, kernel_size=7, m=8, stride=2, padding=3, dtype="bfloat16")
+STAGE_28 = replace(STEM, channels=200, height=28, width=28, stride=1)
+STAGE_7 = replace(STEM, channels=800, height=7, width=7, stride=1)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_taps_are_pixels_groups_and_neighbours(kernel: Kernel) -> None:
+    full = binary(kernel, STAGE_28, columns=4, slices=1)
+    assert (full.taps_per_iteration, full.taps_per_lane) == (4 * 7, 4 * 7 * 7)
+    assert full.taps == 64 * 28 * 28 * 25 * 49
+    assert binary(kernel, replace(STAGE_28, m=32), columns=4, slices=2).taps_per_iteration == 14
+
+
+def test_a_stride_leaves_the_key_side_fewer_taps() -> None:
+    key = binary("key", STEM, columns=4, rows=4, gathered_width=0)
+    # Of 7 rows and columns every second: 4 or 3 of them, in 4 iterations.
+    assert (key.taps_per_lane, key.taps_per_iteration) == (4 * 3.5**2, 4 * 3.5)
+    assert (key.iterations, key.weights_per_iteration) == (4, 4 * 3.5)
+    assert binary("forward", STEM, columns=4).taps_per_iteration == 28
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_rows_and_columns_known_to_be_outside_are_left_out(kernel: Kernel) -> None:
+    whole = binary(kernel, STAGE_7, columns=7, rows=1, gathered_width=7)
+    inside = 4 + 5 + 6 + 7 + 6 + 5 + 4
+    assert whole.weights_per_iteration == inside
+    assert whole.iterations == pytest.approx(inside / 7)
+    strips = binary(kernel, STAGE_7, columns=7, rows=7, gathered_width=0)
+    assert (strips.weights_per_iteration, strips.iterations) == (49, 7)
+
+
+def test_rows_without_a_query_are_left_out() -> None:
+    # Input rows 0 to 5, outputs centred on 0, 2 and 4: these are seen by 1, 2, 1, 2, 1 and 1 output rows.
+    strided = replace(SMALL, height=6, width=6, stride=2)
+    assert binary("key", strided, rows=1).iterations == pytest.approx(8 / 6)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("problem", [STEM, STAGE_28, STAGE_7, *PROBLEMS.values()], ids=str)
+def test_enough_lanes_are_launched(kernel: Kernel, problem: Problem) -> None:
+    one = binary(kernel, problem)
+    assert one.lanes * one.taps_per_lane >= one.taps
