@@ -59,7 +59,7 @@ def print_cases(cases: Sequence[Case], device: torch.device, console: Console) -
     """Show each case with its predicted memory above the inputs, or the reason why it is refused."""
     rows, refused = [], 0
     for number, case in enumerate(cases, 1):
-        reason = unsupported(case.implementation, case.problem, device)
+        reason = unsupported(case.implementation, case.problem, device, backward=case.backward)
         refused += reason is not None
         predicted = "" if reason else f"{predicted_mib(case, device):.1f}"
         rows.append((str(number), case.label(), predicted, reason or ""))

@@ -96,7 +96,7 @@ class Runner:
         return kept
 
     def _require_support(self, case: Case) -> None:
-        reason = unsupported(case.implementation, case.problem, self.device)
+        reason = unsupported(case.implementation, case.problem, self.device, backward=case.backward)
         if reason is not None:
             raise _Refused("unsupported", reason)
 
