@@ -142,7 +142,7 @@ def refusal(case: Case, device: torch.device) -> str | None:
         return "the caches of a CPU are not flushed: there, cache is hot"
     if case.yardstick is not None:
         return None
-    return unsupported(case.implementation, case.problem, device)
+    return unsupported(case.implementation, case.problem, device, backward=case.backward)
 
 
 def work_of(case: Case) -> Work | None:

@@ -15,7 +15,7 @@ from .problem import Problem
 from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
 
-def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: ARG001
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None."""
     if device.type not in FAST_CHUNK_BYTES:
         return f"chunk sizes are known for {' and '.join(FAST_CHUNK_BYTES)}, not for {device.type}"

@@ -1,6 +1,5 @@
 """`compiled`: torch.compile of sums over strided views of the windows, forward and a gather backward."""
 
-import types
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -8,32 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .compilation import compiled_alone, no_compiler
 from .composability import COMPOSABILITY
 from .derivatives import differentiable_once
 from .problem import Problem
 from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
 
-def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: ARG001
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None."""
-    if device.type not in ("cpu", "cuda"):
-        return f"torch.compile is used on cpu and cuda, not on {device.type}"
-    if device.type == "cpu" and not _has_cpp_compiler():
-        return "torch.compile needs a C++ compiler on a CPU, and none was found"
-    return None
-
-
-@cache
-def _has_cpp_compiler() -> bool:
-    # Loading the compiler's parts takes a second, which nobody should pay who does not use it.
-    from torch._inductor.cpp_builder import get_cpp_compiler  # noqa: PLC0415
-    from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415
-
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler:
-        return False
-    return True
+    return no_compiler(device)
 
 
 def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
@@ -88,9 +71,7 @@ def _plain(*tensors: Tensor | None) -> list[Tensor | None]:
 @cache
 def _specialised(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
     """`function` compiled for one problem."""
-    # torch.compile counts recompilations per code object and gives up after a few, so each problem has its own.
-    own = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
-    return partial(torch.compile(own, fullgraph=True, dynamic=False), problem)
+    return partial(compiled_alone(function), problem)
 
 
 def _forward(

@@ -1,4 +1,4 @@
-"""Refusing second derivatives, which an implementation with a hand-written backward does not have."""
+"""Refusing the derivatives and transforms that an implementation with a hand-written backward does not have."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,6 +16,14 @@ def refusal(implementation: str) -> RuntimeError:
     return RuntimeError(
         f"implementation {implementation!r} of local_relation can be differentiated once; "
         "for second derivatives ask for implementation='unfold'"
+    )
+
+
+def transform_refusal(implementation: str) -> RuntimeError:
+    """The error of an implementation that torch.func or forward-mode differentiation is to transform."""
+    return RuntimeError(
+        f"implementation {implementation!r} of local_relation works with torch.autograd in reverse mode, not under "
+        "torch.func (vmap, grad, jvp) or forward-mode differentiation; there ask for implementation='unfold'"
     )
 
 

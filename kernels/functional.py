@@ -1,8 +1,14 @@
 """The local relation operator: one entry point for every implementation."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.autograd.forward_ad import unpack_dual
 
+from .derivatives import transform_refusal
 from .problem import DTYPES, Problem, require_choice, resolve_padding
 from .registry import IMPLEMENTATIONS, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
@@ -28,7 +34,8 @@ def local_relation(
     """y[n,c,i,j] = Σ_{u,v} softmax_{u,v}(Φ(q[n,g,i,j], k[n,g,p]) + prior[g,u,v]) · x[n,c,p] (paper, Eq. 2).
 
     Tap (u, v) of output pixel (i, j) is p = (i·s − pad + u·d, j·s − pad + v·d). Logits, softmax and sums are
-    float32, float64 for float64. Differentiable once in query, key, value and prior; bitwise repeatable.
+    float32, float64 for float64. Differentiable once in query, key, value and prior; bitwise repeatable. Under autocast
+    it is computed and returned in autocast's dtype, as a convolution is; a float32 prior stays float32.
 
     Args:
         query: (N, G, Ho, Wo), a scalar per output pixel and group, G = ceil(C / m).
@@ -53,12 +60,12 @@ def local_relation(
     Raises:
         TypeError: An argument is not of the type, dtype or device that the others call for.
         ValueError: A value, shape or option is out of range, or the implementation does not take the case.
+        RuntimeError: Another implementation than "unfold" is to be transformed by torch.func (vmap, grad, jvp) or
+            differentiated forwards.
     """
+    operands = _autocast(query, key, value, prior)
     problem = problem_of(
-        query,
-        key,
-        value,
-        prior,
+        *operands,
         kernel_size=kernel_size,
         m=m,
         stride=stride,
@@ -68,12 +75,15 @@ def local_relation(
         padding_mode=padding_mode,
         channel_order=channel_order,
     )
-    name = _chosen(implementation, problem, value.device)
+    backward = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in operands)
+    name = _chosen(implementation, problem, value.device, backward=backward)
     options = {} if memory_budget is None else {"memory_budget": memory_budget}
     _require_options(implementation, options)
+    _require_plain(name, operands)
     if problem.batch == 0:
-        return _empty(problem, query, key, value, prior)
-    out = IMPLEMENTATIONS[name].module.run(problem, query, key, value, prior, **options)
+        return _empty(problem, *operands)
+    with _without_autocast(value.device):
+        out = IMPLEMENTATIONS[name].module.run(problem, *operands, **options)
     return out.contiguous(memory_format=MEMORY_FORMATS[problem.memory_format])
 
 
@@ -129,15 +139,47 @@ def _require_like(name: str, tensor: Tensor, shape: tuple[int, ...], dtypes: set
         raise TypeError(f"{name} must be on the value's device {value.device}, got {tensor.device}")
 
 
-def _chosen(implementation: str, problem: Problem, device: torch.device) -> str:
+def _autocast(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> tuple[Any, ...]:
+    """The operands as autocast wants them where it is on: all but float64 in its dtype, and a float32 prior kept."""
+    operands = (query, key, value, prior)
+    if not isinstance(value, Tensor) or not _autocasting(value.device):
+        return operands
+    dtype = torch.get_autocast_dtype(value.device.type)
+    kept = ({torch.float64}, {torch.float64}, {torch.float64}, {torch.float64, torch.float32})
+    return tuple(
+        x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() and x.dtype not in dtypes else x
+        for x, dtypes in zip(operands, kept, strict=True)
+    )
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """What an implementation computes in float32 stays there."""
+    return torch.autocast(device.type, enabled=False) if _autocasting(device) else nullcontext()
+
+
+def _autocasting(device: torch.device) -> bool:
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+
+
+def _chosen(implementation: str, problem: Problem, device: torch.device, *, backward: bool) -> str:
     """Resolve "auto"; refuse a named implementation that does not take the case."""
     require_choice("implementation", implementation, ("auto", *IMPLEMENTATIONS))
     if implementation == "auto":
-        return resolve(problem, device)
-    reason = unsupported(implementation, problem, device)
+        return resolve(problem, device, backward=backward)
+    reason = unsupported(implementation, problem, device, backward=backward)
     if reason is not None:
         raise ValueError(f"implementation {implementation!r} does not take this case: {reason}")
     return implementation
+
+
+def _require_plain(name: str, operands: tuple[Tensor | None, ...]) -> None:
+    """Raise where a transform of torch.func or forward-mode differentiation asks for what an implementation lacks."""
+    # A compiler traces such a transform away, and cannot trace the questions.
+    if IMPLEMENTATIONS[name].transformable or torch.compiler.is_compiling():
+        return
+    for tensor in operands:
+        if tensor is not None and (is_functorch_wrapped_tensor(tensor) or unpack_dual(tensor).tangent is not None):
+            raise transform_refusal(name)
 
 
 def _require_options(implementation: str, options: dict[str, int]) -> None:

@@ -7,15 +7,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from . import chunked, compiled, triton_fused, unfold
+from . import chunked, compiled, flex, triton_fused, unfold
 from .problem import Problem, require_choice
 
 
 class ImplementationModule(Protocol):
     """What a module that implements the operator offers."""
 
-    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Return why the problem cannot run on the device, or None."""
+    def unsupported(self, problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+        """Return why the problem cannot run on the device, with `backward` gradients included, or None."""
 
     def extra_bytes(self, problem: Problem, device: torch.device, *, backward: bool) -> int:
         """Predicted peak of memory above the inputs: the output, and with `backward` the four gradients, included."""
@@ -27,18 +27,26 @@ class ImplementationModule(Protocol):
 
 @dataclass(frozen=True)
 class Implementation:
-    """A module that computes the operator, what it is, the options that it alone takes, and its launch settings.
+    """A module that computes the operator, what it is, and what sets it apart.
 
-    `settings` takes (problem, device, *, backward) and tells in a line what the module chose for them.
+    Args:
+        module: The module.
+        summary: What it is, in a line.
+        options: Names of the options that it alone takes.
+        transformable: Whether it is made of torch's own operators throughout, so that torch.func can transform it and
+            it can be differentiated at will.
+        settings: Takes (problem, device, *, backward) and tells in a line what launch settings the module chose.
     """
 
     module: ImplementationModule
     summary: str
     options: frozenset[str] = frozenset()
+    transformable: bool = False
     settings: Callable[..., str] | None = None
 
 
-# From the fastest to the baseline: "auto" takes the first that supports the case.
+# From the fastest to the baseline: "auto" takes the first that supports the case. What stands after the baseline,
+# which takes every case, is there to be measured beside the others and is never chosen.
 IMPLEMENTATIONS = {
     "triton": Implementation(
         triton_fused,
@@ -47,18 +55,21 @@ IMPLEMENTATIONS = {
     ),
     "compiled": Implementation(compiled, "torch.compile of sums over views of the windows"),
     "chunked": Implementation(chunked, "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
-    "unfold": Implementation(unfold, "plain PyTorch, every window unfolded: the baseline"),
+    "unfold": Implementation(unfold, "plain PyTorch, every window unfolded: the baseline", transformable=True),
+    "flex": Implementation(flex, "FlexAttention: the window as a block mask, the prior as a score_mod"),
 }
 
 
-def unsupported(name: str, problem: Problem, device: torch.device | str) -> str | None:
+def unsupported(name: str, problem: Problem, device: torch.device | str, *, backward: bool = True) -> str | None:
     """Return why an implementation does not take a problem on a device, or None where it does.
+
+    With `backward` it has to give the gradients too.
 
     Raises:
         ValueError: There is no implementation of that name.
     """
     require_choice("implementation", name, tuple(IMPLEMENTATIONS))
-    return IMPLEMENTATIONS[name].module.unsupported(problem, torch.device(device))
+    return IMPLEMENTATIONS[name].module.unsupported(problem, torch.device(device), backward=backward)
 
 
 def predicted_bytes(name: str, problem: Problem, device: torch.device | str, *, backward: bool) -> int:
@@ -82,13 +93,15 @@ def describe_settings(name: str, problem: Problem, device: torch.device | str, *
     return None if describe is None else describe(problem, torch.device(device), backward=backward)
 
 
-def resolve(problem: Problem, device: torch.device | str) -> str:
+def resolve(problem: Problem, device: torch.device | str, *, backward: bool = True) -> str:
     """Name the fastest implementation that supports a problem on a device: what "auto" stands for.
+
+    With `backward` it has to give the gradients too.
 
     Raises:
         ValueError: None supports it; the message has each one's reason.
     """
-    reasons = {name: unsupported(name, problem, device) for name in IMPLEMENTATIONS}
+    reasons = {name: unsupported(name, problem, device, backward=backward) for name in IMPLEMENTATIONS}
     for name, reason in reasons.items():
         if reason is None:
             return name

@@ -9,7 +9,7 @@ from .problem import Problem
 from .tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps
 
 
-def unsupported(problem: Problem, device: torch.device) -> str | None:  # noqa: ARG001
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Nothing is: it runs wherever torch does."""
     return None
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..derivatives import refusal
+from ..derivatives import refusal, transform_refusal
 from ..problem import Problem
 from ..tensors import accumulation_dtype
 from .launch import Inputs, launch_forward, launch_key_side, launch_query_side
@@ -72,7 +72,9 @@ def _backward(
     inputs, grad = as_inputs(query, key, value, prior), as_pixels(grad_out)
     grad_query, grad_prior, mean = launch_query_side(problem, inputs, as_pixels(out), grad, log_sum)
     grad_key, grad_value = launch_key_side(problem, inputs, grad, log_sum, mean)
-    grad_prior = query.new_empty(0) if prior is None else grad_prior.t().reshape(prior.shape).to(prior.dtype)
+    grad_prior = (
+        query.new_empty(0) if prior is None else grad_prior.t().contiguous().reshape(prior.shape).to(prior.dtype)
+    )
     return (
         _images(grad_query.to(query.dtype)),
         _images(grad_key.to(key.dtype)),
@@ -117,6 +119,12 @@ def _refuse(_: Any, *__: Tensor) -> tuple[Tensor | None, ...]:
 
 _forward.register_autograd(_differentiate, setup_context=_save)
 _backward.register_autograd(_refuse)
+
+
+@_forward.register_vmap
+@_backward.register_vmap
+def _(*_: Any) -> Any:
+    raise transform_refusal("triton")
 
 
 def _problem(value: Tensor, prior: Tensor | None, integers: Sequence[int], strings: str) -> Problem:

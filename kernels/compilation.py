@@ -1,0 +1,37 @@
+"""torch.compile for one problem at a time, and where it works."""
+
+import types
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+
+
+def no_compiler(device: torch.device) -> str | None:
+    """Return why torch.compile does not work on a device, or None."""
+    if device.type not in ("cpu", "cuda"):
+        return f"torch.compile is used on cpu and cuda, not on {device.type}"
+    if device.type == "cpu" and not _has_cpp_compiler():
+        return "torch.compile needs a C++ compiler on a CPU, and none was found"
+    return None
+
+
+def compiled_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function compiled apart from every other use of it, for tensors of one shape."""
+    # torch.compile counts recompilations per code object and gives up after a few, so each use has its own.
+    own = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
+    return torch.compile(own, fullgraph=True, dynamic=False)
+
+
+@cache
+def _has_cpp_compiler() -> bool:
+    # Loading the compiler's parts takes a second, which nobody should pay who does not use it.
+    from torch._inductor.cpp_builder import get_cpp_compiler  # noqa: PLC0415
+    from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        return False
+    return True
