@@ -17,8 +17,10 @@ from .tiles import (
     in_row,
     input_rows,
     lane_position,
+    load_priors,
     load_scalar,
     outside_row,
+    query_row,
     query_rows,
     slope,
     tap_of_input,
@@ -89,11 +91,10 @@ def local_relation_query_kernel(
         limit = column_limit(in_lane & (row >= 0) & (row < height), width)
         pixel = row * width + first_column
         row_keys, row_values = key_ptrs + pixel * S.groups, value_ptrs + pixel * S.channels
-        priors, grad_priors = (), ()
-        for v in tl.static_range(K):
+        priors = load_priors(prior_ptr + u * K * S.groups + group, in_lane, S)
+        grad_priors = ()
+        for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
-            if S.prior:
-                priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group, mask=in_lane, other=0.0),)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
                 inside = in_row(first_column + c, limit, S)
@@ -103,9 +104,7 @@ def local_relation_query_kernel(
                 for r in tl.static_range(COLUMNS):
                     grad_query = grad_queries[r]
                     if tap_of_input(c, r, S) >= 0:
-                        logit = composability(queries[r], key, S)
-                        if S.prior:
-                            logit += priors[tap_of_input(c, r, S)]
+                        logit = composability(queries[r], key, S) + priors[tap_of_input(c, r, S)]
                         weight = tl.exp2(logit * LOG2E - log_sums[r])
                         if S.tests_taps:
                             weight = tl.where(inside, weight, 0.0)
@@ -218,16 +217,11 @@ def local_relation_key_kernel(
 
     first, end = query_rows(y, out_height, S)
     for step in range(first, end):
-        u = step * S.query_step + (y + S.padding) % S.query_step
-        distance = y + S.padding - u * S.dilation
-        row = distance // S.stride
-        seen = in_lane & (u < K) & (distance >= 0) & (distance % S.stride == 0) & (row < out_height)
+        u, row, seen = query_row(step, y, out_height, S)
+        seen = in_lane & seen
         limit = column_limit(seen, out_width)
         pixel = row * out_width
-        priors = ()
-        for v in tl.static_range(K):
-            if S.prior:
-                priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group, mask=seen, other=0.0),)
+        priors = load_priors(prior_ptr + u * K * S.groups + group, seen, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
                 in_output = in_row(first_query + c, limit, S)
@@ -241,9 +235,7 @@ def local_relation_key_kernel(
                 for r in tl.static_range(COLUMNS):
                     grad_key = grad_keys[r]
                     if tap_of_query(c, r, S) >= 0:
-                        logit = composability(query, keys[r], S)
-                        if S.prior:
-                            logit += priors[tap_of_query(c, r, S)]
+                        logit = composability(query, keys[r], S) + priors[tap_of_query(c, r, S)]
                         weight = tl.exp2(logit * LOG2E - log_sum)
                         grad_logit = weight * dot_members(grad_members, values[r], -mean, S)
                         grad_key += grad_logit * slope(keys[r], query, S)

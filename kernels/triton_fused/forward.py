@@ -17,6 +17,7 @@ from .tiles import (
     in_row,
     input_rows,
     lane_position,
+    load_priors,
     load_scalar,
     outside_row,
     tap_of_input,
@@ -121,17 +122,12 @@ def row_logits(queries, key_ptrs, first_column, limit, prior_ptrs, in_lane, S: t
             keys = keys + (0.0,)
         else:
             keys = keys + (load_scalar(key_ptrs + c * S.groups, inside[c], 0.0),)
-    priors = ()
-    for v in tl.static_range(K):
-        if S.prior:
-            priors = priors + (tl.load(prior_ptrs + v * S.groups, mask=in_lane, other=0.0),)
+    priors = load_priors(prior_ptrs, in_lane, S)
     logits = ()
     for r in tl.static_range(COLUMNS):
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0:
-                logit = composability(queries[r], keys[r * S.stride + v * S.dilation], S)
-                if S.prior:
-                    logit += priors[v]
+                logit = composability(queries[r], keys[r * S.stride + v * S.dilation], S) + priors[v]
                 if S.tests_taps:
                     logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
                 logits = logits + (logit,)

@@ -118,6 +118,15 @@ def query_rows(y, out_height, S: tl.constexpr):
 
 
 @triton.jit
+def query_row(step, y, out_height, S: tl.constexpr):
+    """The window row of a step, the row of queries that sees the lane's row with it, and whether there is one."""
+    u = step * S.query_step + (y + S.padding) % S.query_step
+    distance = y + S.padding - u * S.dilation
+    row = distance // S.stride
+    return u, row, (u < S.kernel_size) & (distance >= 0) & (distance % S.stride == 0) & (row < out_height)
+
+
+@triton.jit
 def column_limit(ok, width):
     """What a column of a row of the gathered image must be less than, as unsigned: 0 where the row is not `ok`."""
     return tl.where(ok, width, 0).to(tl.uint32)
@@ -142,6 +151,16 @@ def accumulator(ptr):
 def load_scalar(ptrs, mask, other: tl.constexpr):
     """A scalar of each lane in the dtype of accumulation; [LANES]."""
     return tl.load(ptrs, mask=mask, other=other).to(accumulator(ptrs))
+
+
+@triton.jit
+def load_priors(ptrs, mask, S: tl.constexpr):
+    """The prior of each tap of a window row, from its first on: a tuple of [LANES], zeros without a prior."""
+    K: tl.constexpr = S.kernel_size
+    priors = ()
+    for v in tl.static_range(K):
+        priors = priors + (tl.load(ptrs + v * S.groups, mask=mask, other=0.0) if S.prior else 0.0,)
+    return priors
 
 
 @triton.jit
