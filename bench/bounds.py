@@ -1,8 +1,8 @@
 """How long a GPU needs at the least: memory, arithmetic, exponentials and instruction issue. Free of torch.
 
 The bounds are of the operator, fused: each input is read once, nothing of size k² per pixel is stored, a thread holds
-one group of `COLUMNS` neighbouring pixels, and sums are taken in float32 (float64 for float64). Every tap of a window
-is counted, also those outside the image, as in `complexity`.
+one group of `COLUMNS` neighbouring pixels, and sums are taken in float32 (float64 for float64). Taps outside the image
+are not counted where they are masked, for a kernel may skip them.
 
 - memory: the least bytes over the bandwidth.
 - fp32 (fp64 for float64): the operations of `complexity.flops`, two to a multiply–add, over the pipe's rate.
@@ -10,8 +10,8 @@ is counted, also those outside the image, as in `complexity`.
 - issue: the instructions of `KERNELS` over the rate at which the chip issues them. They are counted from the
   mathematics and not from what a compiler made of a kernel, so that a worse kernel does not get an easier bound.
 
-A kernel that finds a way around one of these instructions, such as more columns in a thread, or no taps outside the
-image, can be faster than the issue bound: its share of the bound is then above 1.
+A kernel that finds a way around one of these instructions, such as more columns in a thread, can be faster than the
+issue bound: its share of the bound is then above 1.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from .chips import Chip
-from .complexity import ITEMSIZE, min_bytes
+from .complexity import ITEMSIZE, min_bytes, taken_taps
 
 if TYPE_CHECKING:
     from kernels import Problem
@@ -133,7 +133,7 @@ MODES: Mapping[str, tuple[str, ...]] = {
 def kernel_work(problem: "Problem", name: str) -> Work:
     """The work of the kernel of that name."""
     kernel = KERNELS[name]
-    taps = problem.batch * problem.out_height * problem.out_width * problem.kernel_size**2
+    taps = taken_taps(problem)
     of_channel, of_group = kernel.flops
     flops = taps * (of_channel * problem.channels + (of_group + _difference(problem)) * problem.groups)
     double = problem.dtype == "float64"
@@ -183,8 +183,9 @@ def _difference(problem: "Problem") -> int:
 def _instructions(problem: "Problem", name: str) -> float:
     """Instructions of a kernel over all threads, group by group: the last may be smaller."""
     kernel, itemsize = KERNELS[name], ITEMSIZE[problem.dtype]
-    k, out_pixels = problem.kernel_size, problem.batch * problem.out_height * problem.out_width
-    pixels = problem.batch * problem.height * problem.width if name == "key" else out_pixels
+    k, taps = problem.kernel_size, taken_taps(problem)
+    height, width = (problem.height, problem.width) if name == "key" else (problem.out_height, problem.out_width)
+    pixels = problem.batch * height * width
     stride = 1 if name == "key" else problem.stride
     shared = len({c * stride + tap * problem.dilation for c in range(COLUMNS) for tap in range(k)}) / (COLUMNS * k)
     once = _difference(problem) + kernel.selects * (problem.padding_mode == "mask") + problem.prior / COLUMNS
@@ -192,7 +193,7 @@ def _instructions(problem: "Problem", name: str) -> float:
     for size, count in _groups(problem):
         per_tap = once + kernel.tap.instructions(size, itemsize) + shared * kernel.column.instructions(size, itemsize)
         per_tap += kernel.row.instructions(size, itemsize) / k
-        total += count * (out_pixels * k**2 * per_tap + pixels * kernel.pixel.instructions(size, itemsize))
+        total += count * (taps * per_tap + pixels * kernel.pixel.instructions(size, itemsize))
     return total
 
 

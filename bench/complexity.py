@@ -75,6 +75,22 @@ def min_bytes(problem: "Problem", scope: str, mode: str) -> int:
     return counts[mode]
 
 
+def taken_taps(problem: "Problem") -> int:
+    """Taps that must be taken, over all output pixels: those inside the image where the others are masked, else all."""
+    if problem.padding_mode != "mask":
+        return _out_pixels(problem) * problem.kernel_size**2
+    sides = ((problem.height, problem.out_height), (problem.width, problem.out_width))
+    rows, columns = (
+        sum(
+            0 <= place * problem.stride - problem.padding + tap * problem.dilation < size
+            for place in range(out_size)
+            for tap in range(problem.kernel_size)
+        )
+        for size, out_size in sides
+    )
+    return problem.batch * rows * columns
+
+
 def _in_pixels(problem: "Problem") -> int:
     return problem.batch * problem.height * problem.width
 

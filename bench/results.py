@@ -45,6 +45,7 @@ OUTCOMES = (
     "status",
     "reason",
     "device",
+    "settings",
     "error",
     "latency_ms",
     "latency_p20_ms",
@@ -56,7 +57,7 @@ OUTCOMES = (
 )
 COLUMNS = PARAMETERS + OUTCOMES
 # Columns that later versions of the schema brought; the others were there from the first.
-SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2}
+SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2, "settings": 2}
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from kernels import Problem, predicted_bytes, unsupported
+from kernels import Problem, describe_settings, predicted_bytes, unsupported
 
 from .bounds import Work, mode_work
 from .cases import Case
@@ -75,6 +75,9 @@ class Runner:
             self._require_support(case)
             if case.yardstick is None:
                 row["predicted_mib"] = predicted_mib(case, self.device)
+                row["settings"] = describe_settings(
+                    case.implementation, case.problem, self.device, backward=case.backward
+                )
                 self._require_memory(row["predicted_mib"])
             row |= self._measured(case, row, self._timed(case, row))
         except _Refused as refused:

@@ -12,7 +12,7 @@ from .problem import (
     Problem,
     resolve_padding,
 )
-from .registry import IMPLEMENTATIONS, Implementation, predicted_bytes, resolve, unsupported
+from .registry import IMPLEMENTATIONS, Implementation, describe_settings, predicted_bytes, resolve, unsupported
 from .triton_fused import compile_fused
 from .triton_fused.binary import CompiledKernel
 from .triton_fused.settings import Settings as FusedSettings
@@ -34,6 +34,7 @@ __all__ = [
     "Problem",
     "TablePrior",
     "compile_fused",
+    "describe_settings",
     "local_relation",
     "predicted_bytes",
     "problem_of",

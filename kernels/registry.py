@@ -27,16 +27,24 @@ class ImplementationModule(Protocol):
 
 @dataclass(frozen=True)
 class Implementation:
-    """A module that computes the operator, what it is, and the options that it alone takes."""
+    """A module that computes the operator, what it is, the options that it alone takes, and its launch settings.
+
+    `settings` takes (problem, device, *, backward) and tells in a line what the module chose for them.
+    """
 
     module: ImplementationModule
     summary: str
     options: frozenset[str] = frozenset()
+    settings: Callable[..., str] | None = None
 
 
 # From the fastest to the baseline: "auto" takes the first that supports the case.
 IMPLEMENTATIONS = {
-    "triton": Implementation(triton_fused, "one fused Triton kernel forward, two gather kernels backward"),
+    "triton": Implementation(
+        triton_fused,
+        "one fused Triton kernel forward, two gather kernels backward",
+        settings=triton_fused.describe_settings,
+    ),
     "compiled": Implementation(compiled, "torch.compile of sums over views of the windows"),
     "chunked": Implementation(chunked, "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
     "unfold": Implementation(unfold, "plain PyTorch, every window unfolded: the baseline"),
@@ -61,6 +69,17 @@ def predicted_bytes(name: str, problem: Problem, device: torch.device | str, *, 
     """
     require_choice("implementation", name, tuple(IMPLEMENTATIONS))
     return IMPLEMENTATIONS[name].module.extra_bytes(problem, torch.device(device), backward=backward)
+
+
+def describe_settings(name: str, problem: Problem, device: torch.device | str, *, backward: bool) -> str | None:
+    """What an implementation that has launch settings runs a problem with, or None.
+
+    Raises:
+        ValueError: There is no implementation of that name.
+    """
+    require_choice("implementation", name, tuple(IMPLEMENTATIONS))
+    describe = IMPLEMENTATIONS[name].settings
+    return None if describe is None else describe(problem, torch.device(device), backward=backward)
 
 
 def resolve(problem: Problem, device: torch.device | str) -> str:

@@ -18,7 +18,7 @@ UNSPECIFIED = "unspecified"
 CASE = [*PARAMETERS, "device"]
 _FILLED = ["implementation", "mode", "scope", "dtype", "status"]
 _CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache")
-_TEXT = frozenset({*_FILLED, *_CHOICES, "kind", "bound", "reason", "device"})
+_TEXT = frozenset({*_FILLED, *_CHOICES, "kind", "bound", "reason", "device", "settings"})
 _NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
 _NO_NUMBER = ("", "nan", "inf", "-inf")
 

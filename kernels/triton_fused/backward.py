@@ -115,7 +115,7 @@ def local_relation_query_kernel(
                     new_queries = new_queries + (grad_query,)
                 grad_queries = new_queries
         if S.prior:
-            store_grad_prior(grad_prior_ptr, grad_priors, u, S)
+            store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
@@ -133,31 +133,34 @@ def add_at(terms, index: tl.constexpr, term):
 
 
 @triton.jit
-def store_grad_prior(grad_prior_ptr, grad_priors, u, S: tl.constexpr):
-    """Write this program's sums over its pixels for one window row: entry (tile, u·k + v, part)."""
-    K: tl.constexpr = S.kernel_size
+def sum_over_cells(grad_priors, S: tl.constexpr):
+    """A window row of taps, summed over the program's lanes of each group; [lane_groups, stacked taps]."""
     CELLS: tl.constexpr = S.cells
     GROUPS: tl.constexpr = S.lane_groups
     TAPS: tl.constexpr = S.stacked_taps
-    terms = tl.sum(tl.reshape(stack(grad_priors, S), [CELLS, GROUPS, TAPS]), axis=0)
+    return tl.sum(tl.reshape(stack(grad_priors, S), [CELLS, GROUPS, TAPS]), axis=0)
+
+
+@triton.jit
+def store_grad_prior(grad_prior_ptr, totals, u, S: tl.constexpr):
+    """Write this program's sums for one window row: entry (tile, u·k + v, part)."""
+    K: tl.constexpr = S.kernel_size
+    GROUPS: tl.constexpr = S.lane_groups
+    TAPS: tl.constexpr = S.stacked_taps
     tile = (tl.program_id(0) // S.group_chunks).to(tl.int64)
     part = tl.program_id(0) % S.group_chunks * GROUPS + tl.arange(0, GROUPS)
     taps = tl.arange(0, TAPS)
     places = (tile * K * K + u * K + taps)[None, :] * S.parts + part[:, None]
-    mask = (taps < K)[None, :] & (part < S.parts)[:, None]
-    tl.store(grad_prior_ptr + places, terms, mask=mask)
+    tl.store(grad_prior_ptr + places, totals, mask=(taps < K)[None, :] & (part < S.parts)[:, None])
 
 
 @triton.jit
 def store_no_grad_prior(grad_prior_ptr, first, end, S: tl.constexpr):
     """Write zeros for the window rows from `first` to `end`, which this program's pixels do not see."""
-    LANES: tl.constexpr = S.lanes
-    K: tl.constexpr = S.kernel_size
+    GROUPS: tl.constexpr = S.lane_groups
+    TAPS: tl.constexpr = S.stacked_taps
     for u in range(first, end):
-        zeros = ()
-        for _ in tl.static_range(K):
-            zeros = zeros + (tl.zeros([LANES], grad_prior_ptr.dtype.element_ty),)
-        store_grad_prior(grad_prior_ptr, zeros, u, S)
+        store_grad_prior(grad_prior_ptr, tl.zeros([GROUPS, TAPS], grad_prior_ptr.dtype.element_ty), u, S)
 
 
 @triton.jit

@@ -16,10 +16,10 @@ from tests.bench.conftest import CPU, problem
 
 H200 = CHIPS["H200 SXM"]
 STAGES = {
-    (100, 56): (42.0, 30.6, 98),
-    (200, 28): (20.2, 14.7, 47),
-    (400, 14): (10.1, 7.3, 24),
-    (800, 7): (5.0, 3.7, 12),
+    (100, 56): (42.0, 30.6, 98, 0.94),
+    (200, 28): (20.2, 14.7, 47, 0.88),
+    (400, 14): (10.1, 7.3, 24, 0.77),
+    (800, 7): (5.0, 3.7, 12, 0.57),
 }
 
 
@@ -89,25 +89,28 @@ def test_the_chip_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("channels", "size"), STAGES)
 def test_bounds_are_those_of_the_notes(channels: int, size: int) -> None:
     # The notes count 13 whole groups at C = 100, and issue 25.75 instructions per tap, which a compiler made.
-    fp32, exp, issue = STAGES[channels, size]
-    bounds = bounds_us(mode_work(stage(channels, size), "forward"), H200)
+    fp32, exp, issue, inside = STAGES[channels, size]
+    bounds = bounds_us(mode_work(stage(channels, size, padding_mode="zeros"), "forward"), H200)
     assert bounds["fp32"] == pytest.approx(fp32, rel=0.03)
     assert bounds["exp"] == pytest.approx(exp, rel=0.02)
-    assert 0.8 * issue < bounds["issue"] < issue
+    masked = bounds_us(mode_work(stage(channels, size), "forward"), H200)
+    assert masked["fp32"] == pytest.approx(inside * bounds["fp32"], rel=0.01)
+    assert masked["exp"] == pytest.approx(inside * bounds["exp"], rel=0.01)
+    assert 0.75 * issue < bounds["issue"] < issue
     assert largest(bounds) == "issue"
     assert bounds["memory"] == pytest.approx(min_bytes(stage(channels, size), "operator", "forward") / 4.8e6)
 
 
 def test_instructions_of_a_tap_by_hand() -> None:
-    posed = stage(200, 28)
+    posed = stage(200, 28, padding_mode="zeros")
     taps = 64 * 28 * 28 * 49 * 25
     # Ten columns serve 28 taps: value 8 conversions and a load, key a conversion and a load, four more.
     columns = 15 * 10 / 28
     assert kernel_work(posed, "forward").instructions / taps == pytest.approx(
-        8 + 6 + columns + 1 / 4 + (8 + 4) / 7 + (2 + 9 + 5) / 49
+        8 + 5 + columns + 1 / 4 + (8 + 4) / 7 + (2 + 9 + 5) / 49
     )
     assert kernel_work(posed, "query").instructions / taps == pytest.approx(
-        8 + 7 + columns + 1 / 4 + (11 + 18 + 2) / 49
+        8 + 6 + columns + 1 / 4 + (11 + 18 + 2) / 49
     )
     assert kernel_work(posed, "key").instructions / taps == pytest.approx(
         16 + 5 + 17 * 10 / 28 + 1 / 4 + (1 + 9 + 2 + 5) / 49
@@ -118,7 +121,6 @@ def test_instructions_of_a_tap_by_hand() -> None:
     ("changes", "more"),
     [
         ({"composability": "squared_difference"}, 1),
-        ({"padding_mode": "zeros"}, -1),
         ({"prior": False}, -1 / 4),
         # Nine conversions and ten columns for 28 taps; two more loads of the value, one conversion of the query, and
         # one more store for four packings less.
@@ -129,8 +131,22 @@ def test_instructions_of_a_tap_by_hand() -> None:
 )
 def test_what_an_option_costs_forward(changes: dict[str, object], more: float) -> None:
     taps = 64 * 28 * 28 * 49 * 25
-    plain, other = (kernel_work(stage(200, 28, **some), "forward").instructions / taps for some in ({}, changes))
+    plain, other = (
+        kernel_work(stage(200, 28, padding_mode="zeros", **some), "forward").instructions / taps
+        for some in ({}, changes)
+    )
     assert other - plain == pytest.approx(more)
+
+
+def test_a_masked_tap_costs_a_select_forward_and_on_the_query_side() -> None:
+    # A window that no border cuts: the taps are the same.
+    posed = stage(200, 28, padding=0)
+    taps = 64 * 22 * 22 * 49 * 25
+    for name, more in (("forward", 1), ("query", 1), ("key", 0)):
+        masked, zeros = (
+            kernel_work(replace(posed, padding_mode=mode), name).instructions / taps for mode in ("mask", "zeros")
+        )
+        assert masked - zeros == pytest.approx(more)
 
 
 def test_a_smaller_last_group_costs_less() -> None:
@@ -149,7 +165,7 @@ def test_a_step_counts_loads_of_sixteen_bytes() -> None:
 @pytest.mark.parametrize("mode", ALL_MODES)
 @pytest.mark.parametrize("composability", ["multiplication", "squared_difference"])
 def test_modes_have_the_operations_and_bytes_of_the_operator(mode: str, composability: str) -> None:
-    posed = problem(stride=2, composability=composability)
+    posed = problem(stride=2, composability=composability, padding_mode="zeros")
     work = mode_work(posed, mode)
     assert work.fp32 == flops(posed, "operator", mode) / 2
     assert work.bytes == min_bytes(posed, "operator", mode)

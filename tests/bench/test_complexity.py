@@ -3,10 +3,12 @@
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import pytest
+import torch
 
-from bench.complexity import flops, macs, min_bytes, paper_cost, projection_macs, relation_macs
+from bench.complexity import flops, macs, min_bytes, paper_cost, projection_macs, relation_macs, taken_taps
 from bench.workloads import draw
 from kernels import Problem
 from tests.bench.conftest import CPU, problem
@@ -179,3 +181,13 @@ def test_bytes_of_the_layer_are_those_of_its_tensors(posed: Problem, dtype: str)
 
 def test_bytes_of_the_layer_count_its_prior() -> None:
     require_bytes_of_layer(problem(prior=True))
+
+
+@pytest.mark.parametrize("changes", [{}, {"stride": 2}, {"dilation": 2, "padding": 2}, {"padding": 0}], ids=str)
+def test_taken_taps_are_those_that_unfold_finds_in_the_image(changes: dict[str, Any]) -> None:
+    posed = problem(height=5, width=7, **changes)
+    ones = torch.ones(posed.batch, 1, 5, 7)
+    options = {name: getattr(posed, name) for name in ("padding", "stride", "dilation")}
+    windows = torch.nn.functional.unfold(ones, posed.kernel_size, **options)
+    assert taken_taps(posed) == windows.sum()
+    assert taken_taps(replace(posed, padding_mode="zeros")) == windows.numel()

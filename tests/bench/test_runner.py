@@ -21,6 +21,7 @@ from bench.workloads import Tensors, draw
 from bench.yardsticks import YARDSTICKS
 from kernels import Problem, chunked, predicted_bytes
 from kernels.triton_fused import launch
+from kernels.triton_fused.settings import heuristic
 from tests.bench.conftest import CPU, case, every_device
 
 TIMING = Timing(seconds=0.0, warmup_seconds=0.0, block_seconds=0.0)
@@ -252,3 +253,12 @@ def test_gradients_that_are_zero_are_no_error(runner: Runner, posed: Case) -> No
     for mode in ("forward", "backward"):
         row = runner.run(Case(posed.problem, posed.scope, mode, "chunked"))
         assert row["status"] == "ok", row["reason"]
+
+
+@pytest.mark.parametrize(("mode", "kernels"), [("forward", ["forward"]), ("backward", ["forward", "query", "key"])])
+def test_rows_say_which_launch_settings_ran(runner: Runner, mode: str, kernels: list[str]) -> None:
+    row = runner.run(case("triton", mode))
+    assert row["status"] == "ok", row["reason"]
+    assert [part.partition(":")[0] for part in row["settings"].split()] == kernels
+    assert str(heuristic("forward", case("triton", mode).problem)) in row["settings"]
+    assert runner.run(case("unfold", mode))["settings"] is None
