@@ -88,14 +88,14 @@ def read_record(triton: str) -> Record | None:
 def write_record(rows: Iterable[Row], triton: str) -> None:
     """Record rows under a version of Triton, in the place of all that was recorded with it."""
     kept = [row for row in _recorded() if row["triton"] != triton]
-    numbers = (
+    numbers = [
         {"triton": triton, "name": row["name"], **{name: round(row[name], 3) for name in (*_COUNTED, *_EXACT)}}
         for row in rows
-    )
+    ]
     with RECORD.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ("triton", "name", *_COUNTED, *_EXACT), lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*kept, *numbers])
+        writer.writerows(sorted([*kept, *numbers], key=lambda row: str(row["triton"])))
 
 
 def _recorded() -> list[dict[str, str]]:
