@@ -91,7 +91,7 @@ def local_relation_query_kernel(
         limit = column_limit(in_lane & (row >= 0) & (row < height), width)
         pixel = row * width + first_column
         row_keys, row_values = key_ptrs + pixel * S.groups, value_ptrs + pixel * S.channels
-        priors = load_priors(prior_ptr + u * K * S.groups + group, in_lane, S)
+        priors = load_priors(prior_ptr, u, group, in_lane, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
@@ -189,7 +189,6 @@ def local_relation_key_kernel(
     """
     LANES: tl.constexpr = S.lanes
     VECTOR: tl.constexpr = S.vector
-    K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     VECTORS: tl.constexpr = S.vectors
     SPAN: tl.constexpr = S.query_span
@@ -217,11 +216,10 @@ def local_relation_key_kernel(
 
     first, end = query_rows(y, out_height, S)
     for step in range(first, end):
-        u, row, seen = query_row(step, y, out_height, S)
-        seen = in_lane & seen
+        u, row, seen = query_row(step, y, in_lane, out_height, S)
         limit = column_limit(seen, out_width)
         pixel = row * out_width
-        priors = load_priors(prior_ptr + u * K * S.groups + group, seen, S)
+        priors = load_priors(prior_ptr, u, group, seen, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
                 in_output = in_row(first_query + c, limit, S)

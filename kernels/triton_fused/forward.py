@@ -50,7 +50,6 @@ def local_relation_forward_kernel(
     """
     LANES: tl.constexpr = S.lanes
     VECTOR: tl.constexpr = S.vector
-    K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
     VECTORS: tl.constexpr = S.vectors
@@ -77,9 +76,8 @@ def local_relation_forward_kernel(
         row = y * S.stride - S.padding + u * S.dilation
         limit = column_limit(in_lane & (row >= 0) & (row < height), width)
         pixel = row * width + first_column
-        logits = row_logits(
-            queries, key_ptrs + pixel * S.groups, first_column, limit, prior_ptr + u * K * S.groups + group, in_lane, S
-        )
+        priors = load_priors(prior_ptr, u, group, in_lane, S)
+        logits = row_logits(queries, key_ptrs + pixel * S.groups, first_column, limit, priors, S)
         shifts, totals, sums, weights = rescale(logits, shifts, totals, sums, S)
         row_ptrs = value_ptrs + pixel * S.channels
         for c in tl.static_range(SPAN):
@@ -110,7 +108,7 @@ def local_relation_forward_kernel(
 
 
 @triton.jit
-def row_logits(queries, key_ptrs, first_column, limit, prior_ptrs, in_lane, S: tl.constexpr):
+def row_logits(queries, key_ptrs, first_column, limit, priors, S: tl.constexpr):
     """Logits of one window row: a tuple of [LANES] at the places `weight_of`; −inf where a tap takes no part."""
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
@@ -122,7 +120,6 @@ def row_logits(queries, key_ptrs, first_column, limit, prior_ptrs, in_lane, S: t
             keys = keys + (0.0,)
         else:
             keys = keys + (load_scalar(key_ptrs + c * S.groups, inside[c], 0.0),)
-    priors = load_priors(prior_ptrs, in_lane, S)
     logits = ()
     for r in tl.static_range(COLUMNS):
         for v in tl.static_range(K):

@@ -95,6 +95,11 @@ class Geometry:
         return self.stride if self.dilation == 1 else 1
 
     @property
+    def every_step_meets(self) -> bool:
+        """Whether a program of input pixels takes only the window rows that meet a query."""
+        return self.rows == 1 and (self.dilation == 1 or self.stride == 1)
+
+    @property
     def ragged(self) -> bool:
         """Whether some lane has members that are no channels."""
         return self.channels % self.m != 0 or self.pieces * self.piece * self.slices != self.m

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 from ..problem import Problem
 
 Kernel = Literal["forward", "query", "key"]
-# Instructions per tap by columns per lane, over those of 4; 7 has 0.9 of them but takes twice the registers.
-_INSTRUCTIONS = {1: 1.75, 2: 1.2, 4: 1.0, 7: 1.05}
+# Instructions per tap by columns per lane, over those of 4; 5 and 7 have fewer but take more registers.
+_INSTRUCTIONS = {1: 1.75, 2: 1.2, 4: 1.0, 5: 1.02, 7: 1.05}
 # Channels of a lane: with 16 the weights of a wide group are computed once for 16 channels; more do not fit.
 _MEMBERS = 16
 # Registers bound a multiprocessor to 12 to 16 warps: three or four programs of four warps, of eight only one.
@@ -93,21 +93,24 @@ def _columns(kernel: Kernel, problem: Problem, width: int) -> int:
     """Columns per lane: the fewest instructions per pixel of a row, within the registers that a thread has."""
     # On the key side a multiple of the stride: which taps reach a column's queries is then known at compile time.
     step = problem.stride if kernel == "key" else 1
-    whole_row = width <= 7
-    taps = min(problem.kernel_size, problem.width) if whole_row else problem.kernel_size
-    options = {width: 1.0} if whole_row else _INSTRUCTIONS
-    fitting = {columns: cost for columns, cost in {1: 2.0, **options}.items() if _fits(kernel, problem, columns, taps)}
+    # A whole row in a lane takes the fewest: which taps lie outside the image is known as well.
+    options = {**_INSTRUCTIONS, **({width: 0.9} if width <= 7 else {})}
+    fitting = {columns: cost for columns, cost in options.items() if _fits(kernel, problem, columns, width)}
     columns = min(fitting, key=lambda columns: -(-width // columns) * columns * fitting[columns])
     return -(-columns // step) * step
 
 
-def _fits(kernel: Kernel, problem: Problem, columns: int, taps: int) -> bool:
+def _fits(kernel: Kernel, problem: Problem, columns: int, width: int) -> bool:
     """Whether the sums, and forward the logits, of so many columns fit a thread's 255 registers."""
-    members = min(problem.m, _MEMBERS)
+    if columns == 1:
+        return True
     if problem.dtype == "float64" or (kernel != "key" and problem.stride > 4):
-        return columns == 1
-    if kernel == "key":  # the values and their gradients
-        return columns * members <= 56 and taps <= 31
+        return False
+    members, whole_row = min(problem.m, _MEMBERS), columns == width
+    if kernel == "key":  # the values and their gradients, and addresses where queries may lie outside the image
+        return columns * members <= (56 if whole_row else 40)
+    inside = whole_row and problem.padding_mode == "mask"
+    taps = min(problem.kernel_size, problem.width) if inside else problem.kernel_size
     return columns * members <= 64 and columns * taps <= 56
 
 

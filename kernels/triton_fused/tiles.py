@@ -118,12 +118,15 @@ def query_rows(y, out_height, S: tl.constexpr):
 
 
 @triton.jit
-def query_row(step, y, out_height, S: tl.constexpr):
-    """The window row of a step, the row of queries that sees the lane's row with it, and whether there is one."""
+def query_row(step, y, in_lane, out_height, S: tl.constexpr):
+    """The window row of a step, the row of queries that sees the lane's row with it, and which lanes have one."""
     u = step * S.query_step + (y + S.padding) % S.query_step
     distance = y + S.padding - u * S.dilation
     row = distance // S.stride
-    return u, row, (u < S.kernel_size) & (distance >= 0) & (distance % S.stride == 0) & (row < out_height)
+    seen = in_lane
+    if not S.every_step_meets:
+        seen = seen & (u < S.kernel_size) & (distance >= 0) & (distance % S.stride == 0) & (row < out_height)
+    return u, row, seen
 
 
 @triton.jit
@@ -154,12 +157,13 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
 
 
 @triton.jit
-def load_priors(ptrs, mask, S: tl.constexpr):
-    """The prior of each tap of a window row, from its first on: a tuple of [LANES], zeros without a prior."""
+def load_priors(prior_ptr, u, group, mask, S: tl.constexpr):
+    """The prior of each tap of window row `u`: a tuple of [LANES], zeros without a prior."""
     K: tl.constexpr = S.kernel_size
     priors = ()
     for v in tl.static_range(K):
-        priors = priors + (tl.load(ptrs + v * S.groups, mask=mask, other=0.0) if S.prior else 0.0,)
+        places = (u * K + v) * S.groups + group
+        priors = priors + (tl.load(prior_ptr + places, mask=mask, other=0.0) if S.prior else 0.0,)
     return priors
 
 
