@@ -27,8 +27,9 @@ class ImplementationModule(Protocol):
 
 @dataclass(frozen=True)
 class Implementation:
-    """A module that computes the operator, what it is, the options that it alone takes, and whether it is made of
-    torch's own operators throughout, so that torch.func can transform it and it can be differentiated at will.
+    """A module that computes the operator, what it is, and the options that it alone takes.
+
+    A `transformable` one is made of torch's own operators, so torch.func and forward-mode differentiation work on it.
     """
 
     module: ImplementationModule
@@ -78,9 +79,11 @@ def resolve(problem: Problem, device: torch.device | str, *, backward: bool = Tr
     Raises:
         ValueError: None supports it; the message has each one's reason.
     """
-    reasons = {name: unsupported(name, problem, device, backward=backward) for name in IMPLEMENTATIONS}
-    for name, reason in reasons.items():
+    reasons = {}
+    for name in IMPLEMENTATIONS:
+        reason = unsupported(name, problem, device, backward=backward)
         if reason is None:
             return name
+        reasons[name] = reason
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise ValueError(f"no implementation supports {problem} on {device}: {listed}")

@@ -72,7 +72,9 @@ def _backward(
     inputs, grad = _inputs(query, key, value, prior), _pixels(grad_out)
     grad_query, grad_prior, mean = launch_query_side(problem, inputs, _pixels(out), grad, log_sum)
     grad_key, grad_value = launch_key_side(problem, inputs, grad, log_sum, mean)
-    grad_prior = query.new_empty(0) if prior is None else grad_prior.t().contiguous().reshape(prior.shape).to(prior.dtype)
+    grad_prior = (
+        query.new_empty(0) if prior is None else grad_prior.t().contiguous().reshape(prior.shape).to(prior.dtype)
+    )
     return (
         _images(grad_query.to(query.dtype)),
         _images(grad_key.to(key.dtype)),
