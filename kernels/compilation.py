@@ -17,15 +17,20 @@ def no_compiler(device: torch.device) -> str | None:
     return None
 
 
-def compiled_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled_alone(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
     """A function compiled apart from every other use of it, for tensors of one shape."""
     # torch.compile counts recompilations per code object and gives up after a few, so each use has its own.
     own = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
-    return torch.compile(own, fullgraph=True, dynamic=False)
+    return torch.compile(own, backend=backend, fullgraph=True, dynamic=False)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _has_cpp_compiler() -> bool:
+    return _found_cpp_compiler()
 
 
 @cache
-def _has_cpp_compiler() -> bool:
+def _found_cpp_compiler() -> bool:
     # Loading the compiler's parts takes a second, which nobody should pay who does not use it.
     from torch._inductor.cpp_builder import get_cpp_compiler  # noqa: PLC0415
     from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415

@@ -68,9 +68,13 @@ def _plain(*tensors: Tensor | None) -> list[Tensor | None]:
     return [None if tensor is None else tensor.detach().contiguous() for tensor in tensors]
 
 
-@cache
 def _specialised(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
-    """`function` compiled for one problem."""
+    """`function` compiled for one problem; as it is where it becomes part of something that is compiled."""
+    return partial(function, problem) if torch.compiler.is_compiling() else _compiled(function, problem)
+
+
+@cache
+def _compiled(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
     return partial(compiled_alone(function), problem)
 
 
@@ -85,7 +89,8 @@ def _forward(
     total = weights.sum((0, 1))
     values = _windows(split_groups(value.to(wide), problem), problem)
     out = (weights.unsqueeze(4) * values).sum((0, 1)) / total.unsqueeze(2)
-    return merge_groups(out, problem).to(value.dtype), largest + total.log()
+    # The dtype first: traced by another compiler, torch 2.11 loses the gradient of a full slice followed by a cast.
+    return merge_groups(out.to(value.dtype), problem), largest + total.log()
 
 
 def _weigh(

@@ -1,5 +1,6 @@
 """`flex`: FlexAttention over the pixels as a sequence, the window a block mask, Φ and the prior a score_mod."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -16,33 +17,41 @@ from .sequence import BLOCK, Sequence, key_edge, sequences
 from .tensors import merge_groups, split_groups
 
 _HEAD_DIM = 16  # the least that a matrix product on tensor cores takes; a query and a key are one number
-_WIDEST_GROUP = 128  # more channels do not fit into shared memory beside the rest
-_ELEMENTS = 2**31  # above, offsets in the kernels take more than 32 bits
-_GRID = 2**16  # blocks in the grid's dimensions for images and groups
+_WIDEST_GROUP = 128  # at 256 channels the kernel takes 160 kB of shared memory in float32, compiled for sm_90
+_ELEMENTS = 2**31  # from there on an offset takes more than 32 bits
+_BLOCKS = 2**13  # 1024 × 1024 pixels
+_GRID = 2**16 - 1  # the most that a grid takes in the dimensions of images and groups
+
+# float32 stays float32 whatever torch.set_float32_matmul_precision says. The code generator wants the quotes.
+_OPTIONS: Any = {"FLOAT32_PRECISION": "'ieee'"}
 
 ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
     """Return why the problem cannot run on the device, or None."""
-    reason = no_compiler(device)
-    if reason is not None:
-        return reason
-    if device.type == "cpu" and backward:
-        return "FlexAttention has no backward on a CPU"
-    if device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
-        return f"FlexAttention needs AVX2 on a CPU, this one has {torch.backends.cpu.get_cpu_capability()}"
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
-        return "FlexAttention needs a GPU of compute capability 8.0 or newer"
-    if problem.dtype == "float64":
-        return "FlexAttention takes float32, float16 and bfloat16, got float64"
-    if problem.m > _WIDEST_GROUP:
-        return f"FlexAttention's shared memory is too small for m above {_WIDEST_GROUP}, got {problem.m}"
-    if max(problem.batch, problem.groups) >= _GRID:
-        return f"FlexAttention takes fewer than {_GRID} images and groups, got {problem.batch} and {problem.groups}"
-    if _largest(problem) >= _ELEMENTS:
-        return f"FlexAttention's sequences would have {_largest(problem)} elements, it takes fewer than 2³¹"
-    return None
+    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (8, 0)
+    instructions = torch.backends.cpu.get_cpu_capability()
+    blocks = max(_bounds(problem)) // BLOCK
+    checks = {
+        "FlexAttention has no backward on a CPU": device.type == "cpu" and backward,
+        f"FlexAttention needs AVX2 on a CPU, got {instructions}": (
+            device.type == "cpu" and not instructions.startswith("AVX")
+        ),
+        "FlexAttention needs a GPU of compute capability 8.0 or newer": capability < (8, 0),
+        "FlexAttention takes float32, float16 and bfloat16, got float64": problem.dtype == "float64",
+        f"FlexAttention needs more shared memory than there is for m above {_WIDEST_GROUP}, got m = {problem.m}": (
+            problem.m > _WIDEST_GROUP
+        ),
+        f"FlexAttention takes at most {_GRID} images and as many groups, got {problem.batch} and {problem.groups}": (
+            max(problem.batch, problem.groups) > _GRID
+        ),
+        f"FlexAttention takes sequences of fewer than 2³¹ elements, they would have {_largest(problem)}": (
+            _largest(problem) >= _ELEMENTS
+        ),
+        f"FlexAttention keeps a mask of all pairs of blocks, at most {_BLOCKS}², got {blocks}²": blocks > _BLOCKS,
+    }
+    return no_compiler(device) or next((reason for reason, holds in checks.items() if holds), None)
 
 
 def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
@@ -81,17 +90,33 @@ class _Operands(NamedTuple):
     key_terms: Tensor | None
 
 
-@torch.compiler.disable(reason="flex compiles FlexAttention for one problem at a time")
+@torch.compiler.disable(reason="flex compiles FlexAttention for one problem at a time")  # type: ignore[untyped-decorator]
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
     plan = _plan(problem, value.device)
     tensors = (query, key, value, prior)
-    facts = tuple(None if x is None else (x.stride(), x.dtype, x.requires_grad) for x in tensors)
-    facts = (problem, value.device, torch.is_grad_enabled(), facts)
+    if torch.is_grad_enabled() and torch.are_deterministic_algorithms_enabled():
+        _alert_not_deterministic(problem, *tensors)
+    looks = tuple(None if x is None else (x.stride(), x.dtype, x.requires_grad) for x in tensors)
+    facts = (problem, value.device, torch.is_grad_enabled(), looks)
     # Two steps, as the CPU's code generator computes wrong numbers where it fuses the first into the second.
     operands: _Operands = _specialised(_prepare, facts)(plan, *tensors)
     out: Tensor = _specialised(_attend, facts)(plan, operands)
     return merge_groups(plan.queries.unflatten(out)[..., : problem.m].movedim(4, 2), problem)
+
+
+def _alert_not_deterministic(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> None:
+    """Say as torch does that a gradient is summed in any order: that of whatever a score_mod looks up."""
+    looked_up = (prior,) if problem.composability == "multiplication" else (query, key, prior)
+    if not any(x is not None and x.requires_grad for x in looked_up):
+        return
+    message = (
+        f"implementation 'flex' of local_relation sums gradients in any order on {value.device.type}, but "
+        "torch.use_deterministic_algorithms(True) is set; every other implementation keeps an order"
+    )
+    if not torch.is_deterministic_algorithms_warn_only_enabled():
+        raise RuntimeError(message)
+    warnings.warn(message, stacklevel=2)
 
 
 @cache
@@ -109,9 +134,9 @@ def _plan(problem: Problem, device: torch.device) -> _Plan:
         row, column = keys.coordinates(key_index)
         seen = (down >= 0) & (down < problem.span) & (right >= 0) & (right < problem.span)
         seen = seen & (row < keys.height) & (column < keys.width)
-        return (
-            seen if problem.dilation == 1 else seen & (down % problem.dilation == 0) & (right % problem.dilation == 0)
-        )
+        if problem.dilation > 1:
+            seen = seen & (down % problem.dilation == 0) & (right % problem.dilation == 0)
+        return seen
 
     mask = BlockMask.from_kv_blocks(
         pairs.sum(1, dtype=torch.int32)[None, None].to(device),
@@ -139,15 +164,16 @@ def _prepare(plan: _Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tens
 
 def _attend(plan: _Plan, operands: _Operands) -> Tensor:
     """(N, G, length, channels of a group)."""
-    return flex_attention(
+    out: Tensor = flex_attention(
         operands.query,
         operands.key,
         operands.value,
         score_mod=_score_mod(plan, operands),
         block_mask=plan.mask,
         scale=1.0,
-        kernel_options={"FLOAT32_PRECISION": "'ieee'"},
+        kernel_options=_OPTIONS,
     )
+    return out
 
 
 def _score_mod(plan: _Plan, operands: _Operands) -> ScoreMod:

@@ -13,6 +13,9 @@ from .problem import DTYPES, Problem, require_choice, resolve_padding
 from .registry import IMPLEMENTATIONS, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
 
+# Found out once, as a compiler cannot trace the question.
+_AUTOCAST = frozenset(name for name in ("cpu", "cuda", "mps", "xpu") if torch.amp.is_autocast_available(name))
+
 
 def local_relation(
     query: Tensor,
@@ -158,7 +161,7 @@ def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def _autocasting(device: torch.device) -> bool:
-    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+    return device.type in _AUTOCAST and torch.is_autocast_enabled(device.type)
 
 
 def _chosen(implementation: str, problem: Problem, device: torch.device, *, backward: bool) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from torch import SymInt
+
 COMPOSABILITIES = ("multiplication", "squared_difference", "absolute_difference")
 PADDING_MODES = ("mask", "zeros")
 CHANNEL_ORDERS = ("consecutive", "strided")
@@ -121,7 +123,8 @@ def resolve_padding(padding: int | str, kernel_size: int, dilation: int) -> int:
 
 def require_int(name: str, value: object, least: int) -> None:
     """Raise unless `value` is an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    # torch.export stands a symbol for a size that it leaves open.
+    if isinstance(value, bool) or not isinstance(value, int | SymInt):
         raise TypeError(f"{name} must be an int, got {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")

@@ -101,9 +101,11 @@ def resolve(problem: Problem, device: torch.device | str, *, backward: bool = Tr
     Raises:
         ValueError: None supports it; the message has each one's reason.
     """
-    reasons = {name: unsupported(name, problem, device, backward=backward) for name in IMPLEMENTATIONS}
-    for name, reason in reasons.items():
+    reasons = {}
+    for name in IMPLEMENTATIONS:
+        reason = unsupported(name, problem, device, backward=backward)
         if reason is None:
             return name
+        reasons[name] = reason
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise ValueError(f"no implementation supports {problem} on {device}: {listed}")

@@ -61,8 +61,8 @@ class Sequence:
         """(N, G, length, E) → (N, G, H, W, E)."""
         pixels = sequence[:, :, : self.down * self.across * self.rows * self.columns]
         tiles = pixels.unflatten(2, (self.down, self.across, self.rows, self.columns)).transpose(3, 4)
-        image = tiles.flatten(4, 5).flatten(2, 3)
-        return image[:, :, : self.height, : self.width]
+        image: Tensor = tiles.flatten(4, 5).flatten(2, 3)
+        return image.narrow(2, 0, self.height).narrow(3, 0, self.width)
 
 
 def sequences(problem: Problem) -> tuple[Sequence, Sequence, Tensor]:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,8 @@ from tests.oracle import QUANTITIES, Array, Operands, Options, Reference, groups
 from tests.tolerances import violations
 
 every_implementation = pytest.mark.parametrize("implementation", list(IMPLEMENTATIONS))
+# FlexAttention multiplies weights and values in their dtype, on tensor cores where there are any.
+NARROW_WEIGHTS = frozenset({"flex"})
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -107,6 +109,12 @@ def every_second(x: Tensor) -> Tensor:
     return larger[:, ::2, :, ::2]
 
 
+def unaligned(x: Tensor) -> Tensor:
+    """The same tensor one element further on, where no load of several elements is aligned."""
+    larger = x.new_full((x.numel() + 1,), torch.nan)
+    return larger[1:].as_strided(x.shape, x.contiguous().stride()).copy_(x)
+
+
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x,
     "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
@@ -115,6 +123,8 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "transposed": lambda x: x.mT.contiguous().mT,
     "expanded": lambda x: x[:1].expand(x.shape),
     "expanded_over_pixels": lambda x: x[:, :, :1, :1].expand(x.shape),
+    "unaligned": unaligned,
+    "unaligned channels last": lambda x: unaligned(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2),
     "batch_last": lambda x: x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2),
 }
 
@@ -165,15 +175,24 @@ def as_array(tensor: Tensor) -> Array:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the oracle says of some inputs, and plain PyTorch's results for them."""
+    """What the oracle says of some inputs, and plain PyTorch's results for them.
+
+    `narrow_weights`: whether the implementation rounds weights to the value's dtype before it sums with them.
+    """
 
     reference: Reference
     plain: dict[str, Array] = field(repr=False)
     dtype: torch.dtype
+    narrow_weights: bool = False
+
+    def only(self, *names: str) -> "Expected":
+        """What is expected of some of the results."""
+        values = {name: self.reference.values[name] for name in names}
+        return replace(self, reference=replace(self.reference, values=values))
 
     def violations(self, actual: dict[str, Tensor]) -> dict[str, str]:
         """The results that are further from the oracle than the rule allows."""
-        return violations(as_arrays(actual), self.plain, self.reference, self.dtype)
+        return violations(as_arrays(actual), self.plain, self.reference, self.dtype, narrow_weights=self.narrow_weights)
 
 
 def expected_of(inputs: Inputs, options: Options) -> Expected:
@@ -190,22 +209,28 @@ def posed(case: Case) -> tuple[Inputs, Expected]:
     return inputs, expected_of(inputs, case.options)
 
 
-def refusal(implementation: str, inputs: Inputs, case: Case) -> str | None:
+def refusal(implementation: str, inputs: Inputs, case: Case, *, backward: bool = True) -> str | None:
     """Why an implementation does not take a case, None where it does."""
     keywords = {**case.keywords, "padding": case.options.padding}
-    return unsupported(implementation, problem_of(*inputs.operands, **keywords), DEVICE)
+    return unsupported(implementation, problem_of(*inputs.operands, **keywords), DEVICE, backward=backward)
 
 
-def take(implementation: str, case: Case) -> tuple[Inputs, Expected]:
+def take(implementation: str, case: Case, *, backward: bool = True) -> tuple[Inputs, Expected]:
     """A case's inputs and expectations; skips the test, with the reason, where the case is refused."""
     inputs, expected = posed(case)
-    reason = refusal(implementation, inputs, case)
+    reason = refusal(implementation, inputs, case, backward=backward)
     if reason is not None:
         pytest.skip(reason)
-    return inputs, expected
+    return inputs, replace(expected, narrow_weights=implementation in NARROW_WEIGHTS)
 
 
 def run(implementation: str, inputs: Inputs, case: Case, **extra: Any) -> dict[str, Tensor]:
     """An implementation's output and gradients."""
     options = {**case.keywords, "implementation": implementation, **extra}
     return differentiated(lambda q, k, v, p: local_relation(q, k, v, p, **options), inputs)
+
+
+def run_forward(implementation: str, inputs: Inputs, case: Case) -> dict[str, Tensor]:
+    """An implementation's output, where no gradient is asked for."""
+    with torch.no_grad():
+        return {"output": local_relation(*inputs.operands, implementation=implementation, **case.keywords)}

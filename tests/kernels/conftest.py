@@ -10,6 +10,10 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import flex_attention
+
+from kernels import flex
+from kernels.compilation import compiled_alone
 
 
 def poisoned(allocate: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -39,6 +43,29 @@ def eager_stance() -> Iterator[None]:
     """Run what torch.compile wraps as plain Python; test_compiled.py overrides this."""
     with torch.compiler.set_stance("force_eager"):
         yield
+
+
+def traced(function: Callable[..., Any], _: object) -> Callable[..., Any]:
+    """A function of `flex` as torch.compile traces it, run without a code generator: by FlexAttention's definition."""
+    compiled = compiled_alone(function, backend="eager")
+
+    def run(*args: Any) -> Any:
+        with torch.compiler.set_stance("default"):
+            return compiled(*args)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def dense_flex(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run FlexAttention by its definition, all pairs of pixels at once; test_flex.py overrides this.
+
+    Gradients of what a score_mod looks up need the tracing, which takes a second a case; the CPU has none.
+    """
+    if torch.cuda.is_available():
+        monkeypatch.setattr(flex, "_specialised", traced)
+    else:
+        monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.cases import Case, every_implementation, run, take
+from tests.cases import Case, every_implementation, run, run_forward, take
 from tests.oracle import QUANTITIES
 
 CASES = {
@@ -97,5 +97,16 @@ def test_output_and_gradients(implementation: str, case: Case) -> None:
     named = dict(zip(QUANTITIES, (inputs.value, *inputs.operands), strict=True))
     dtypes = {name: tensor.dtype for name, tensor in named.items() if tensor is not None}
     assert {name: tensor.dtype for name, tensor in actual.items()} == dtypes
+    kept = torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
+    assert actual["output"].is_contiguous(memory_format=kept)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_output_of_flex(case: Case) -> None:
+    """Where it gives no gradients, its output is still tested."""
+    inputs, expected = take("flex", case, backward=False)
+    actual = run_forward("flex", inputs, case)
+    assert expected.only("output").violations(actual) == {}
+    assert actual["output"].dtype == inputs.value.dtype
     kept = torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
     assert actual["output"].is_contiguous(memory_format=kept)

@@ -1,16 +1,21 @@
 """Every implementation against the oracle for options in any combination, sizes small."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.cases import LAYOUTS, Case, every_implementation, posed, refusal, run
+from kernels import IMPLEMENTATIONS
+from tests.cases import LAYOUTS, Case, posed, refusal, run, run_forward
 
 PYTORCH = settings(max_examples=150, derandomize=True, deadline=None)
 # The Triton interpreter takes seconds where PyTorch takes milliseconds: too long for looking for a smaller failure.
 SETTINGS = {"triton": settings(PYTORCH, max_examples=12, phases=[Phase.generate])}
+# On a GPU every case of it is traced anew, a second each.
+FLEX = settings(PYTORCH, max_examples=12 if torch.cuda.is_available() else 100)
 
 
 @st.composite
@@ -40,7 +45,7 @@ def cases(draw: Callable[[st.SearchStrategy[int]], int]) -> Case:
     return Case(**sizes, **draw(rest))  # type: ignore[arg-type]
 
 
-@every_implementation
+@pytest.mark.parametrize("implementation", [name for name in IMPLEMENTATIONS if name != "flex"])
 def test_output_and_gradients(implementation: str) -> None:
     @SETTINGS.get(implementation, PYTORCH)
     @given(cases())
@@ -48,6 +53,20 @@ def test_output_and_gradients(implementation: str) -> None:
         inputs, expected = posed(case)
         assume(refusal(implementation, inputs, case) is None)
         assert expected.violations(run(implementation, inputs, case)) == {}
+
+    holds()
+
+
+def test_output_of_flex() -> None:
+    """It refuses float64, and gradients on a CPU."""
+
+    @FLEX
+    @given(cases())
+    def holds(case: Case) -> None:
+        inputs, expected = posed(case)
+        assume(refusal("flex", inputs, case, backward=False) is None)
+        expected = replace(expected, narrow_weights=True)
+        assert expected.only("output").violations(run_forward("flex", inputs, case)) == {}
 
     holds()
 

@@ -18,7 +18,7 @@ def test_modules_offer_the_interface(implementation: str) -> None:
     module = entry.module
     assert entry.summary
     assert callable(module.run)
-    reason = module.unsupported(PROBLEM, DEVICE)
+    reason = module.unsupported(PROBLEM, DEVICE, backward=True)
     assert reason is None or isinstance(reason, str)
     assert unsupported(implementation, PROBLEM, DEVICE) == reason
 
@@ -35,7 +35,7 @@ def test_memory_is_predicted_and_grows_with_the_batch(implementation: str, backw
 
 @pytest.mark.parametrize("name", ["", "auto", "cuda"])
 def test_unknown_names_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"implementation .*unfold, got '{name}'"):
+    with pytest.raises(ValueError, match=f"implementation .*unfold.*, got '{name}'"):
         unsupported(name, PROBLEM, DEVICE)
 
 
@@ -49,9 +49,9 @@ def fakes(reasons: dict[str, str | None]) -> dict[str, object]:
 
     def fake(place: int, reason: str | None) -> object:
         module = types.SimpleNamespace(
-            unsupported=lambda *_: reason, run=lambda _, __, ___, value, ____: torch.full_like(value, place)
+            unsupported=lambda *_, **__: reason, run=lambda _, __, ___, value, ____: torch.full_like(value, place)
         )
-        return types.SimpleNamespace(module=module, options=frozenset())
+        return types.SimpleNamespace(module=module, options=frozenset(), transformable=True)
 
     return {name: fake(place, reason) for place, (name, reason) in enumerate(reasons.items())}
 
