@@ -1,12 +1,11 @@
-"""`compiled` and the layer under torch.compile, truly compiled: seconds a case, so a few that cover much."""
+"""`compiled`, truly compiled: seconds a case, so a few that cover much."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
 
-from kernels import LocalRelation2d
-from tests.cases import DEVICE, Case, draw, run, take
+from tests.cases import Case, draw, run, take
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,21 +54,3 @@ def test_output_and_gradients(case: Case) -> None:
     assert expected.violations(first) == {}
     again = run("compiled", draw(case), case)
     assert {name for name in first if not torch.equal(first[name], again[name])} == set()
-
-
-@pytest.mark.parametrize("implementation", ["unfold", "chunked"])
-def test_layer_under_torch_compile(implementation: str) -> None:
-    """Traced in one graph up to the code generator, forward and backward."""
-    torch.manual_seed(0)
-    layer = LocalRelation2d(6, 3, m=2, stride=2, implementation=implementation).to(DEVICE)
-    x = torch.randn(2, 6, 7, 5, device=DEVICE)
-    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
-    gradients, outputs = [], []
-    for call in (layer, compiled):
-        layer.zero_grad()
-        output = call(x)
-        output.square().sum().backward()
-        outputs.append(output.detach())
-        gradients.append([parameter.grad for parameter in layer.parameters()])
-    torch.testing.assert_close(outputs[0], outputs[1])
-    torch.testing.assert_close(gradients[0], gradients[1])
