@@ -34,8 +34,6 @@ COMPILED = (
     "query-28x28x200-k7-m8-float64-sm_90",
     "key-28x28x200-k7-m8-float64-sm_90",
 )
-# Limits that are missed, by version of Triton, each until it no longer is.
-KNOWN_MISSES = {"3.6.0": {"key-14x14x400-k7-m8-bfloat16-sm_90 spill_bytes"}}
 # A busy or slow machine needs longer than the 5 s that a kernel may take to compile.
 SLOWER = 3
 
@@ -43,7 +41,7 @@ SLOWER = 3
 @pytest.mark.slow
 def test_kernels_keep_to_the_limits_and_to_the_record() -> None:
     triton = version("triton")
-    record, known = read_record(triton), KNOWN_MISSES.get(triton, set())
+    record = read_record(triton)
     if record is None:
         pytest.skip(f"{RECORD.name} has nothing of triton {triton}, whose compiler makes other code")
     tasks = [task for task in tasks_of("sm_90", [], []) if task.name in COMPILED]
@@ -51,11 +49,8 @@ def test_kernels_keep_to_the_limits_and_to_the_record() -> None:
     assert record.keys() >= set(COMPILED)
     rows = [one.row() for one in reports(tasks)]
     quick = [{**row, "compile_seconds": row["compile_seconds"] / SLOWER} for row in rows]
-    missed = misses(quick)
-    assert {place: text for place, text in missed.items() if place not in known} == {}
-    assert known - missed.keys() == set(), "these limits are kept now: take them out of KNOWN_MISSES"
-    changed = changes(rows, record)
-    assert changed == {}, "if this is meant: python -m bench offline --arch sm_90 --record"
+    assert misses(quick) == {}
+    assert changes(rows, record) == {}, "if this is meant: python -m bench offline --arch sm_90 --record"
 
 
 def reports(tasks: list[Task]) -> list[Report]:
