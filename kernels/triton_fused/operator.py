@@ -117,14 +117,14 @@ def _refuse(_: Any, *__: Tensor) -> tuple[Tensor | None, ...]:
     raise refusal("triton")
 
 
+def _refuse_vmap(*_: Any) -> Any:
+    raise transform_refusal("triton")
+
+
 _forward.register_autograd(_differentiate, setup_context=_save)
 _backward.register_autograd(_refuse)
-
-
-@_forward.register_vmap
-@_backward.register_vmap
-def _(*_: Any) -> Any:
-    raise transform_refusal("triton")
+_forward.register_vmap(_refuse_vmap)
+_backward.register_vmap(_refuse_vmap)
 
 
 def _problem(value: Tensor, prior: Tensor | None, integers: Sequence[int], strings: str) -> Problem:

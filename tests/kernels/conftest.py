@@ -45,6 +45,13 @@ def eager_stance() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def float32_is_float32() -> Iterator[None]:
+    """cuDNN would round a layer's convolutions to TF32."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
 def traced(function: Callable[..., Any], _: object) -> Callable[..., Any]:
     """A function of `flex` as torch.compile traces it, run without a code generator: by FlexAttention's definition."""
     compiled = compiled_alone(function, backend="eager")
