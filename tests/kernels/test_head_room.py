@@ -73,7 +73,7 @@ def test_an_aligned_call_before_an_unaligned_one(implementation: str) -> None:
 
 def test_more_programs_than_a_grid_takes_are_refused() -> None:
     take("triton", CASES["one group"])
-    problem = Problem(batch=2**31, channels=1, height=1, width=1, kernel_size=1, m=1)
+    problem = Problem(batch=2**40, channels=1, height=1, width=1, kernel_size=1, m=1)
     assert "2³¹" in str(unsupported("triton", problem, DEVICE))
 
 
