@@ -14,9 +14,9 @@ from .cases import Case
 from .check import TOLERANCES, Expected, error_of, expect
 from .chips import Chip
 from .complexity import ITEMSIZE
-from .devices import chip_of
+from .devices import device_name
+from .diagnosis import bounding_chip
 from .energy import energy_per_call_mj
-from .environment import device_name
 from .first_call import FirstCall, first_call
 from .memory import free_bytes, inputs_mib, unmeasurable, weigh
 from .metrics import counts, limits, rates
@@ -68,7 +68,7 @@ class Runner:
     _chip: Chip | None = None
 
     def __post_init__(self) -> None:
-        self._chip = chip_of(self.device)
+        self._chip, _ = bounding_chip(self.device)
 
     def run(self, case: Case) -> Row:
         """The row of a case."""
