@@ -16,6 +16,7 @@ from .environment import governor
 from .gpu_state import neighbours
 from .noise import PAIRS, noise_floor
 from .roofs import ROOFS, empty_call
+from .sources import capture_failures
 from .telemetry import telemetry_of
 from .timing import Timing, measure
 from .workloads import build, call, draw
@@ -117,7 +118,8 @@ def _timer(examination: Examination) -> Check:
     text = ", ".join(f"{microseconds:.3f} µs by {name}" for name, microseconds in found.items())
     advice = "a time of a few of these is mostly the timer's own; look for a profiler or a debugger that is attached"
     if lacking:
-        advice = "graphs cannot be captured here: short calls are timed by events, launch gaps included"
+        why = "; ".join(capture_failures) or "the empty call is not short"
+        advice = f"short calls are timed by events, launch gaps included, as no graph was captured: {why}"
     good = not slow and not lacking
     return Check("timer", PASS if good else WARN, f"an empty call takes {text}", "" if good else advice)
 

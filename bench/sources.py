@@ -17,6 +17,9 @@ _SHORT_MS, _REPLAY_MS, _MOST_CALLS = 0.05, 0.5, 200
 # Samples from which a GPU's time of a call is estimated, and its host's time where a graph takes over.
 _ESTIMATES = 10
 
+# Why this process captures no more graphs.
+capture_failures: list[str] = []
+
 
 @dataclass(frozen=True)
 class Source:
@@ -102,21 +105,36 @@ class HeldStream:
 def captured(call: Call, device: torch.device, calls: int) -> Call | None:
     """So many calls as the replay of one CUDA graph, or None where the call cannot be captured.
 
-    The replay has run once when this returns.
+    The replay has run once when this returns. A capture that fails may leave torch's allocator astray, so it is put
+    right as far as that is possible, the reason joins `capture_failures`, and this process captures nothing more.
     """
-    side, graph = torch.cuda.Stream(device), torch.cuda.CUDAGraph()
+    if capture_failures:
+        return None
+    side, graph, pool = torch.cuda.Stream(device), torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
     try:
         # A capture that fails leaves its stream current: the outer context restores the one before.
         with torch.cuda.device(device), torch.cuda.stream(side):
             # What the first call on a stream allocates, as libraries' workspaces, stays out of the graph.
             call()
             torch.cuda.synchronize(device)
-            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="relaxed"):
                 for _ in range(calls):
                     call()
         with torch.cuda.device(device):
             graph.replay()
             torch.cuda.synchronize(device)
-    except RuntimeError:
+    except RuntimeError as error:
+        capture_failures.append(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        _leave_pool(device, pool)
         return None
     return graph.replay
+
+
+def _leave_pool(device: torch.device, pool: tuple[int, int]) -> None:
+    """Let the allocator forget a pool that a failed capture has left open; empty_cache would fail otherwise."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    try:
+        torch._C._cuda_endAllocateToPool(index, pool)  # noqa: SLF001  torch has no public way
+    except (AttributeError, RuntimeError) as error:
+        # It was closed already, or this torch names it otherwise.
+        capture_failures.append(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")

@@ -87,4 +87,3 @@ def test_what_is_reserved_holds_what_is_taken() -> None:
     memory = weigh(lambda: filled(SIZE, device), device)
     assert memory.reserved is not None
     assert memory.reserved >= memory.peak + resident.nbytes >= 2 * SIZE
-    assert memory.driver is None or memory.driver >= memory.reserved

@@ -127,5 +127,5 @@ def test_energy_is_spread_over_the_calls_of_a_window(monkeypatch: pytest.MonkeyP
 def test_a_real_gpu_is_known_or_nvml_says_why() -> None:
     found = telemetry_of(torch.device("cuda", 0))
     assert (found.handle is None) is (found.absent is not None)
-    if found.handle is not None:
-        assert found.read().sm_mhz
+    clock = found.read().sm_mhz
+    assert clock is None or 0 < clock < 10_000
