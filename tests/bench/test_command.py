@@ -202,18 +202,6 @@ def test_the_environment_says_where_it_ran() -> None:
     assert environment["doctor"] is None
 
 
-def test_variables_that_matter_are_written_down_and_secrets_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CUDA_VISIBLE_DEVICES", "TORCH_HOME", "OMP_NUM_THREADS", "TRITON_API_TOKEN", "HOME"):
-        monkeypatch.setenv(name, "7")
-    written = describe(CPU, [])["variables"]
-    assert {name for name, value in written.items() if value == "7"} >= {
-        "CUDA_VISIBLE_DEVICES",
-        "TORCH_HOME",
-        "OMP_NUM_THREADS",
-    }
-    assert {"TRITON_API_TOKEN", "HOME"} & written.keys() == set()
-
-
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Python in the checkout."""
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
