@@ -1,4 +1,4 @@
-"""The commands: `python -m bench list | run | gpu | tune | offline`."""
+"""The commands: `python -m bench doctor | list | run | gpu | tune | offline`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,13 +36,24 @@ def run(  # noqa: PLR0913
     yardsticks: Annotated[
         bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
     ] = None,
+    energy: Annotated[bool, typer.Option("--energy", help="also energy per call on a GPU, a second a case")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
     from .session import Request, run_session
+    from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    raise typer.Exit(run_session(request, out, seconds, dry_run=dry_run))
+    raise typer.Exit(run_session(request, out, Timing(seconds=seconds, energy=energy), dry_run=dry_run))
+
+
+@app.command()
+def doctor(device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto") -> None:
+    """Measure the machine itself: timer, roofs, noise, clocks, other users; runs use what it finds."""
+    from .doctor_session import run_doctor
+    from .session import Request
+
+    raise typer.Exit(run_doctor(Request(None, (), (), None, device)))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Any
 
 from .metrics import METRICS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What was asked: the case, the Problem's fields by name among it.
 PARAMETERS = (
@@ -50,14 +50,38 @@ OUTCOMES = (
     "latency_ms",
     "latency_p20_ms",
     "latency_p80_ms",
+    "latency_low_ms",
+    "latency_high_ms",
     "samples",
+    "outliers",
+    "stop",
+    "timer",
+    "host_ms",
+    "warmup_s",
+    "compile_s",
+    "tune_s",
+    "inputs_mib",
     "peak_mib",
     "predicted_mib",
+    "reserved_mib",
+    "driver_mib",
+    "tainted",
+    "sm_mhz",
+    "memory_mhz",
+    "temperature_c",
+    "power_w",
+    "throttle",
+    "energy_mj",
     *METRICS,
 )
 COLUMNS = PARAMETERS + OUTCOMES
 # Columns that later versions of the schema brought; the others were there from the first.
-SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2, "settings": 2}
+SINCE = {
+    **dict.fromkeys(("kind", "cache", "bound", "bound_fraction", "settings"), 2),
+    **dict.fromkeys(("latency_low_ms", "latency_high_ms", "outliers", "stop", "timer", "host_ms", "warmup_s"), 3),
+    **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
+    **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle"), 3),
+}
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 

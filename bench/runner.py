@@ -14,11 +14,14 @@ from .cases import Case
 from .check import TOLERANCES, Expected, error_of, expect
 from .chips import Chip
 from .complexity import ITEMSIZE
-from .devices import chip_of
-from .environment import device_name
-from .memory import free_bytes, peak_bytes, unmeasurable
+from .devices import device_name
+from .diagnosis import bounding_chip
+from .energy import energy_per_call_mj
+from .first_call import FirstCall, first_call
+from .memory import free_bytes, inputs_mib, unmeasurable, weigh
 from .metrics import counts, limits, rates
 from .results import Row
+from .telemetry import telemetry_of
 from .timing import Call, Timing, measure
 from .workloads import Tensors, build, call, draw
 
@@ -60,15 +63,16 @@ class Runner:
     timing: Timing
     deadline: float = math.inf
     samples_ms: list[float] = field(default_factory=list)
+    _first: FirstCall | None = None
     _prepared: _Prepared | None = None
     _chip: Chip | None = None
 
     def __post_init__(self) -> None:
-        self._chip = chip_of(self.device)
+        self._chip, _ = bounding_chip(self.device)
 
     def run(self, case: Case) -> Row:
         """The row of a case."""
-        self.samples_ms = []
+        self.samples_ms, self._first = [], None
         row: Row = {**case.parameters(), **counts(case), "device": device_name(self.device)}
         try:
             self._require_time()
@@ -95,6 +99,7 @@ class Runner:
         workload = build(case.problem, case.scope, prepared.tensors, case.implementation)
         checked = (case.implementation, case.backward)
         if checked not in prepared.errors:
+            self._first = first_call(lambda: call(workload, case.mode), self.device)
             prepared.errors[checked] = error_of(workload, prepared.expected, backward=case.backward)
         error, tolerance = prepared.errors[checked], TOLERANCES[case.problem.dtype]
         row["error"] = None if math.isnan(error) else error
@@ -104,12 +109,19 @@ class Runner:
 
     def _measured(self, case: Case, row: Row, timed: Call) -> dict[str, Any]:
         """Time and weigh what a case times."""
-        latency = measure(timed, self.device, self.timing, case.cache)
+        latency = measure(timed, self.device, self.timing, case.cache, capture=case.mode != "backward")
         self.samples_ms = latency.samples_ms
         columns = latency.columns()
-        peak = None if unmeasurable(self.device) else peak_bytes(timed, self.device) / _MIB
+        if self._first is not None:
+            columns |= self._first.columns(columns["latency_ms"])
+        if self._prepared is not None and case.yardstick is None:
+            columns["inputs_mib"] = inputs_mib(self._prepared.tensors.values())
+        if unmeasurable(self.device) is None:
+            columns |= weigh(timed, self.device).columns()
+        if self.timing.energy and self.device.type == "cuda" and case.cache == "hot":
+            columns["energy_mj"] = energy_per_call_mj(timed, self.device, telemetry_of(self.device))
         limited = limits(work_of(case), self._chip, case.cache, columns["latency_ms"])
-        return {"status": "ok", **columns, "peak_mib": peak, **rates(row, columns["latency_ms"]), **limited}
+        return {"status": "ok", **columns, **rates(row, columns["latency_ms"]), **limited}
 
     def _prepare(self, case: Case) -> _Prepared:
         kept = self._prepared

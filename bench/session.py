@@ -15,6 +15,7 @@ from kernels import IMPLEMENTATIONS
 
 from .axes import UsageError, parse_axis
 from .cases import Case
+from .diagnosis import summary
 from .environment import command_line, describe
 from .listing import print_cases, print_listing
 from .progress import reporting
@@ -81,7 +82,7 @@ class Request:
         )
 
 
-def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: bool) -> int:
+def run_session(request: Request, out: Path | None, timing: Timing, *, dry_run: bool) -> int:
     """Run or only show a request; return the exit code."""
     console = Console()
     try:
@@ -95,7 +96,8 @@ def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: 
         folder = RunFolder.create(path, {**describe(device, command_line()), "cases": len(cases)})
     except (UsageError, RunFolderError) as error:
         return refuse(error)
-    done = measure_cases(cases, Runner(device, Timing(seconds=seconds)), folder, console)
+    typer.echo(summary(device))
+    done = measure_cases(cases, Runner(device, timing), folder, console)
     if done < len(cases):
         return interrupted(done, len(cases), folder)
     typer.echo(f"{done} cases are in {folder.csv_path}")

@@ -26,6 +26,7 @@ FREE_OF_TORCH = (
     "bench.complexity",
     "bench.chips",
     "bench.bounds",
+    "bench.quantiles",
     "reports",
 )
 

@@ -32,6 +32,12 @@ def case(implementation: str = "chunked", mode: str = "forward", scope: str = "o
     return Case(problem(**changes), scope, mode, implementation)
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a user has kept, as launch settings or the doctor's roofs, is found by a test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """`python -m bench` in an empty folder, on a terminal of 300 columns."""

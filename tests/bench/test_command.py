@@ -199,6 +199,7 @@ def test_the_environment_says_where_it_ran() -> None:
     assert environment["host"]["threads_used"] == torch.get_num_threads()
     assert environment["argv"] == ["python", "-m", "bench"]
     assert environment["device"]["type"] == "cpu"
+    assert environment["doctor"] is None
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:

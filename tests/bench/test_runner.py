@@ -60,11 +60,11 @@ def test_a_measured_case(device: torch.device, implementation: str, scope: str, 
     row = runner.run(one)
     assert row["status"] == "ok", row["reason"]
     bounded = {"bound", "bound_fraction"} if chip_of(device) and scope == "operator" else set()
-    assert row.keys() == {*COLUMNS, *bounded} - ({"reason", "bound", "bound_fraction"} - bounded)
+    assert row.keys() == {*COLUMNS, *bounded} - ({"reason", "bound", "bound_fraction", "energy_mj"} - bounded)
     assert {name: row[name] for name in PARAMETERS} == one.parameters()
     assert {name: row[name] for name in counts(one)} == counts(one)
     assert 0 < row["latency_p20_ms"] <= row["latency_ms"] <= row["latency_p80_ms"]
-    assert row["samples"] == len(runner.samples_ms) == TIMING.min_samples
+    assert row["samples"] == len(runner.samples_ms) == TIMING.least(device)
     assert min(runner.samples_ms) <= row["latency_ms"] <= max(runner.samples_ms)
     assert 0 <= row["error"] <= 1e-4
     assert row["predicted_mib"] > 0
@@ -75,7 +75,18 @@ def test_a_measured_case(device: torch.device, implementation: str, scope: str, 
 def test_memory_is_empty_where_it_cannot_be_measured(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "unmeasurable", lambda _: "sealed")
     row = runner.run(case())
-    assert (row["status"], row["peak_mib"]) == ("ok", None)
+    assert (row["status"], row.get("peak_mib")) == ("ok", None)
+
+
+def test_the_first_call_is_of_the_case_that_made_it(runner: Runner) -> None:
+    rows = [runner.run(case(mode=mode)) for mode in ("forward", "backward", "forward_backward")]
+    assert [row.get("compile_s") is None for row in rows] == [False, False, True]
+    assert rows[0]["tune_s"] == 0.0
+
+
+def test_inputs_are_those_that_were_drawn(runner: Runner) -> None:
+    # Query and key, 2·2·5·4 numbers each; value and the output's gradient, 2·6·5·4 each; prior, 2·3·3. Four bytes each.
+    assert runner.run(case())["inputs_mib"] == pytest.approx(4 * (2 * 80 + 2 * 240 + 18) / 2**20)
 
 
 def test_unsupported(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +114,8 @@ def test_incorrect_is_not_timed(runner: Runner, monkeypatch: pytest.MonkeyPatch,
         row = runner.run(case(mode=mode))
         assert row["status"] == "incorrect"
         assert said in row["reason"]
-        # Once for the check and never again; forward_backward is checked as backward was.
-        assert len(calls) == (mode != "forward_backward")
+        # Once as the first call, once for the check and never again; forward_backward is checked as backward was.
+        assert len(calls) == 2 * (mode != "forward_backward")
         require_no_numbers(row, runner)
 
 
