@@ -15,7 +15,7 @@ from typing import Any
 
 from .metrics import METRICS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What was asked: the case, the Problem's fields by name among it.
 PARAMETERS = (
@@ -52,11 +52,12 @@ OUTCOMES = (
     "samples",
     "peak_mib",
     "predicted_mib",
+    "fingerprint",
     *METRICS,
 )
 COLUMNS = PARAMETERS + OUTCOMES
 # Columns that later versions of the schema brought; the others were there from the first.
-SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2}
+SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2, "fingerprint": 3}
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 
@@ -102,12 +103,15 @@ class RunFolder:
         """
         folder = cls(path)
         folder.require_new()
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **environment}, indent=2)
-        folder.environment_path.write_text(text + "\n", encoding="utf-8")
+        folder.write_environment({"schema_version": SCHEMA_VERSION, **environment})
         with folder.csv_path.open("x", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(COLUMNS)
         folder.rows_path.touch(exist_ok=False)
         return folder
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Replace environment.json."""
+        replace_text(self.environment_path, json.dumps(environment, indent=2) + "\n")
 
     def require_new(self) -> None:
         """Make the folder, if it is not there.
@@ -124,17 +128,15 @@ class RunFolder:
         if taken:
             raise RunFolderError(f"{self.path} holds a run already ({taken[0]}): give another folder with --out")
 
-    def append(self, row: Row, samples_ms: Sequence[float]) -> None:
-        """Write a case's row and samples, on disk when this returns."""
+    def append(self, row: Row, samples_ms: Sequence[float], rounds: Sequence[int] = ()) -> None:
+        """Write a case's row and samples, and how many of these each round gave, on disk when this returns."""
         unknown = row.keys() - set(COLUMNS)
         if unknown:
             raise ValueError(f"a row has the columns of bench.results.COLUMNS, got also {', '.join(sorted(unknown))}")
         case = {name: row[name] for name in PARAMETERS}
-        _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms)}) + "\n")
+        _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms), "rounds": list(rounds)}) + "\n")
         _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
-        line = io.StringIO()
-        csv.writer(line).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
-        _append(self.csv_path, line.getvalue())
+        _append(self.csv_path, csv_line(row))
 
     def environment(self) -> dict[str, Any]:
         """What environment.json holds.
@@ -156,8 +158,36 @@ class RunFolder:
         return dict(environment)
 
 
+def csv_line(row: Row) -> str:
+    """A row as a line of results.csv."""
+    line = io.StringIO()
+    csv.writer(line).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
+    return line.getvalue()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Give a file another text at once: whoever reads it, after a crash too, finds the old one or the new one."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with beside.open("w", newline="", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    beside.replace(path)
+
+
 def _append(path: Path, text: str) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Add text to a file, on disk when this returns; all of it or, where the disk is full, nothing."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            left = text.encode()
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise

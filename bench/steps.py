@@ -1,0 +1,32 @@
+"""The steps that measuring a case is made of, and what each gives: what a worker offers and a rotation asks for."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .cases import Case
+from .results import Row
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step gave.
+
+    Args:
+        row: Columns of the case's row; `status` and `reason` are among them only where the case ends here.
+        samples_ms: The latencies of a turn.
+        usable: Whether the process can go on; a sticky error of CUDA leaves it unable to.
+    """
+
+    row: Row
+    samples_ms: list[float] = field(default_factory=list)
+    usable: bool = True
+
+
+class Steps(Protocol):
+    """Somebody who can measure cases, here or in another process. Failures are rows, not exceptions."""
+
+    def prepare(self, case: Case) -> Step:
+        """Refuse a case, or check its results and weigh its memory; nothing is timed."""
+
+    def turn(self, case: Case) -> Step:
+        """Take the samples of one turn of a prepared case."""
