@@ -155,7 +155,7 @@ def _measure(cases: Sequence[Case], rotation: Rotation, folder: RunFolder, mark:
             for one in rotation.run(cases):
                 row = {**one.row, "fingerprint": mark}
                 with _interrupts_held_back():
-                    folder.append(row, one.samples_ms, [len(samples) for samples in one.rounds_ms])
+                    folder.append(row, one.samples_ms, [len(latency.samples_ms) for latency in one.rounds])
                     done += 1
                 report(one.case, row)
         except KeyboardInterrupt:

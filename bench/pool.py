@@ -22,7 +22,9 @@ from .steps import Step
 
 COMMAND = (sys.executable, "-m", "bench.worker")
 _ROOT = Path(__file__).resolve().parents[1]
-_START_SECONDS, _KILL_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 1.0
+_START_SECONDS, _KILL_SECONDS, _END_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 5.0, 1.0
+# Processes that are started in a row before it is given up: the first may have been killed by chance.
+_ATTEMPTS = 3
 
 T = TypeVar("T")
 
@@ -119,12 +121,8 @@ class Worker:
 
     def _ask(self, request: Request, seconds: float) -> Any:
         self._require_running()
-        assert self._connection is not None  # noqa: S101  for the type checker
-        try:
-            self._connection.send(request)
-            answer = self._answer(seconds)
-        except OSError:  # a closed socket: the process is gone
-            raise _Gone("crashed", self._obituary()) from None
+        self._send(request)
+        answer = self._answer(seconds)
         if answer.failure is not None:
             raise WorkerError(answer.failure)
         return answer.value
@@ -140,7 +138,7 @@ class Worker:
             if self._connection.poll(max(0.0, min(_SLICE_SECONDS, left))):
                 try:
                     return self._connection.recv()  # type: ignore[no-any-return]
-                except EOFError:
+                except (EOFError, OSError):
                     raise _Gone("crashed", self._obituary()) from None
             if self._process.poll() is not None and not self._connection.poll(0):
                 raise _Gone("crashed", self._obituary())
@@ -151,6 +149,18 @@ class Worker:
     def _require_running(self) -> None:
         if self._process is not None:
             return
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._start()
+            except _Gone as gone:
+                self.close()
+                if attempt == _ATTEMPTS:
+                    raise WorkerError(f"a worker cannot be started: {gone}; see {self.log}") from None
+            else:
+                return
+
+    def _start(self) -> None:
+        """Start a process and wait until it has loaded everything."""
         ours, theirs = socket.socketpair()
         with theirs, self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -164,18 +174,21 @@ class Worker:
             )
         self._connection = Connection(ours.detach())
         self.started += 1
+        self._send(self.setup)
+        self._answer(_START_SECONDS)
+
+    def _send(self, message: object) -> None:
+        assert self._connection is not None  # noqa: S101  for the type checker
         try:
-            self._connection.send(self.setup)
-            self._answer(_START_SECONDS)
-        except (_Gone, OSError) as error:
-            self.close()
-            raise WorkerError(f"a worker cannot be started: {error}; see {self.log}") from None
+            self._connection.send(message)
+        except OSError:
+            raise _Gone("crashed", self._obituary()) from None
 
     def _obituary(self) -> str:
         """How the process ended, in words."""
         assert self._process is not None  # noqa: S101  for the type checker
         try:
-            code = self._process.wait(_KILL_SECONDS)
+            code = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             return "the worker closed its connection and had to be killed"
         if code >= 0:

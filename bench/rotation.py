@@ -39,16 +39,21 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Done:
-    """A case that has ended: its row, and its samples by round."""
+    """A case that has ended: its row, and the latency of each round, none unless it is "ok"."""
 
     case: Case
     row: Row
-    rounds_ms: list[list[float]] = field(default_factory=list)
+    rounds: list[Latency] = field(default_factory=list)
 
     @property
     def samples_ms(self) -> list[float]:
         """The samples of all rounds."""
-        return [sample for samples in self.rounds_ms for sample in samples]
+        return joined(self.rounds).samples_ms
+
+
+def joined(rounds: Sequence[Latency]) -> Latency:
+    """The rounds of a case as one latency."""
+    return Latency([sample for latency in rounds for sample in latency.samples_ms])
 
 
 @dataclass
@@ -82,23 +87,24 @@ class Rotation:
     def _measured(self, cases: Sequence[Case]) -> Iterator[Done]:
         """Prepare the cases, give each its turns, and end it. One that fails takes none of the others' samples."""
         rows: dict[Case, Row] = {}
-        samples: dict[Case, list[list[float]]] = {}
+        rounds: dict[Case, list[Latency]] = {}
         for case in cases:
             row = {**case.parameters(), **counts(case), "device": self.device}
             row |= self._refusal(case) or self.steps.prepare(case).row
             if "status" in row:
                 yield Done(case, row)
             else:
-                rows[case], samples[case] = row, []
+                rows[case], rounds[case] = row, []
         for number in range(self.schedule.rounds):
             for case in in_turn(list(rows), self.schedule.seed, number):
                 step = self.steps.turn(case)
-                samples[case].append(step.samples_ms)
                 rows[case] |= step.row
-                if "status" in step.row:
+                if step.latency is None:
                     yield Done(case, rows.pop(case))
+                else:
+                    rounds[case].append(step.latency)
         for case, row in rows.items():
-            yield Done(case, self._ended(case, row, Done(case, row, samples[case]).samples_ms), samples[case])
+            yield Done(case, self._ended(case, row, joined(rounds[case])), rounds[case])
 
     def _refusal(self, case: Case) -> Row | None:
         """Why a case is not tried at all, as columns of its row."""
@@ -107,9 +113,9 @@ class Rotation:
         reason = None if self.schedule.try_all else self.outgrown.reason(case)
         return None if reason is None else {"status": "out_of_memory", "reason": f"{reason} (--try-all tries it)"}
 
-    def _ended(self, case: Case, row: Row, samples_ms: list[float]) -> Row:
+    def _ended(self, case: Case, row: Row, latency: Latency) -> Row:
         """The row of a case that had all its turns."""
-        columns = Latency(samples_ms).columns()
+        columns = latency.columns()
         limited = limits(work_of(case), self.chip, case.cache, columns["latency_ms"])
         return {**row, "status": "ok", **columns, **rates(row, columns["latency_ms"]), **limited}
 

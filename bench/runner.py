@@ -15,7 +15,7 @@ from .complexity import ITEMSIZE
 from .memory import free_bytes, peak_bytes, unmeasurable
 from .results import Row
 from .steps import Step
-from .timing import Call, Timing, measure
+from .timing import Call, Latency, Timing, measure
 from .workloads import Tensors, build, call, draw
 
 _MIB = 2**20
@@ -71,11 +71,11 @@ class Runner:
         """Take the samples of one turn."""
         return self._guarded(self._sample, case)
 
-    def _guarded(self, step: Callable[[Case, Row], list[float]], case: Case) -> Step:
+    def _guarded(self, step: Callable[[Case, Row], Latency | None], case: Case) -> Step:
         """Take a step; every failure becomes columns of the row, so that the sweep goes on."""
         row: Row = {}
         try:
-            samples_ms = step(case, row)
+            latency = step(case, row)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)  # so that an error of a kernel is this case's
         except _Refused as refused:
@@ -84,11 +84,11 @@ class Runner:
             self._prepared = None
             failed = {**row, **_failure(error)}
         else:
-            return Step(row, samples_ms)
+            return Step(row, latency)
         usable = still_usable(self.device)
         return Step(failed if usable else {**failed, "status": "crashed"}, usable=usable)
 
-    def _weigh(self, case: Case, row: Row) -> list[float]:
+    def _weigh(self, case: Case, row: Row) -> None:
         """Fill in what is known of a case before it is timed."""
         reason = refusal(case, self.device)
         if reason is not None:
@@ -100,12 +100,11 @@ class Runner:
         timed = self._timed(case)
         timed()
         row["peak_mib"] = None if unmeasurable(self.device) else peak_bytes(timed, self.device) / _MIB
-        return []
 
-    def _sample(self, case: Case, _: Row) -> list[float]:
+    def _sample(self, case: Case, _: Row) -> Latency:
         timed = self._timed(case)
         timed()  # in a worker that took over, what was compiled has to be loaded first
-        return measure(timed, self.device, self.timing, case.cache).samples_ms
+        return measure(timed, self.device, self.timing, case.cache)
 
     def _timed(self, case: Case) -> Call:
         """What is timed: a yardstick or an implementation."""

@@ -1,10 +1,11 @@
 """The steps that measuring a case is made of, and what each gives: what a worker offers and a rotation asks for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from .cases import Case
 from .results import Row
+from .timing import Latency
 
 
 @dataclass(frozen=True)
@@ -13,12 +14,12 @@ class Step:
 
     Args:
         row: Columns of the case's row; `status` and `reason` are among them only where the case ends here.
-        samples_ms: The latencies of a turn.
+        latency: The samples of a turn.
         usable: Whether the process can go on; a sticky error of CUDA leaves it unable to.
     """
 
     row: Row
-    samples_ms: list[float] = field(default_factory=list)
+    latency: Latency | None = None
     usable: bool = True
 
 

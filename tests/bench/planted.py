@@ -50,7 +50,7 @@ def _raise() -> None:
 FAULTS: Mapping[int, Callable[[], None]] = {
     11: _hang,
     12: _segfault,
-    13: _allocate,
+    18: _allocate,
     14: _die,
     15: _leave,
     16: _raise,
