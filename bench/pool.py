@@ -79,6 +79,7 @@ class Worker:
             self.close()
         self._problem = problem
         self._prepared += 1
+        self._used.pop(case, None)
         return self._step("prepare", case)
 
     def turn(self, case: Case) -> Step:

@@ -25,6 +25,7 @@ _MEMORY_SHARE = 0.9
 def main() -> None:
     """Answer requests until the other side is gone."""
     faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a sweep with many crashes must not fill the disk
     die_with_parent()
     connection = Connection(int(sys.argv[1]))
     setup: Setup = connection.recv()

@@ -25,9 +25,8 @@ TIMING = Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0, block_seconds=0.
 PLANTED = (sys.executable, "-m", "tests.bench.planted")
 SOUND = ("unfold", "chunked")
 FAULTS = {
-    11: ("timeout", "no answer within 4 s (--case-timeout), the worker was killed"),
+    11: ("timeout", "no answer within 5 s (--case-timeout), the worker was killed"),
     12: ("crashed", "the worker was killed by SIGSEGV"),
-    14: ("crashed", "the worker was killed by SIGKILL, as the system does where memory is short"),
     15: ("crashed", "the worker ended with exit code 3"),
     16: ("error", "ZeroDivisionError: planted"),
     WRONG: ("incorrect", "relative error 1.00e-02 against float64, at most 1e-04"),
@@ -52,7 +51,7 @@ def planted(channels: int, implementation: str = "chunked") -> Case:
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker with the planted implementation, for all tests of this module."""
-    with Worker(setup(), tmp_path_factory.mktemp("worker") / "log", 4.0, command=PLANTED) as shared:
+    with Worker(setup(), tmp_path_factory.mktemp("worker") / "log", 5.0, command=PLANTED) as shared:
         yield shared
 
 
@@ -70,8 +69,8 @@ def test_each_fault_costs_its_own_case_alone(worker: Worker) -> None:
             assert (done.row["status"], done.rounds) == (status, [])
             assert said in done.row["reason"]
             assert "latency_ms" not in done.row
-    # One to begin with, and one after each of the first four faults: the others leave the worker alive.
-    assert worker.started == 5
+    # One to begin with, and one after each of the first three faults: the others leave the worker alive.
+    assert worker.started == 4
 
 
 def test_a_crash_in_a_turn_keeps_what_the_others_have(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +92,8 @@ def test_a_crash_in_a_turn_keeps_what_the_others_have(worker: Worker, monkeypatc
 
 def test_a_worker_killed_at_any_moment(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = [case(name, m=m, mode=mode) for m in (1, 2) for mode in ("forward", "backward") for name in SOUND]
-    step, chance, killers = Worker._step, random.Random(0), []
+    step, chance = Worker._step, random.Random(0)  # noqa: S311
+    killers: list[threading.Timer] = []
 
     def doomed(self: Worker, what: str, one: Case) -> Step:
         self._require_running()

@@ -1,0 +1,110 @@
+"""Runs from the shell that are killed, run out of disk, or meet another run: what they measured is there afterwards."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.lock import LOCK_FILE
+from tests.bench.test_resume import CASES, arguments, keys_of, require_whole, rows_of
+
+ROOT = Path(__file__).parents[2]
+# Half a second for a case, so that there is something to interrupt.
+SLOWLY = ("--seconds", "0.5", "--order", "blocked")
+
+
+def start(path: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
+    """A run from the shell."""
+    command = [sys.executable, "-m", "bench", *arguments(path, *more)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def wait_for_rows(path: Path, count: int) -> None:
+    end = time.monotonic() + 60.0
+    while time.monotonic() < end:
+        if (path / "results.jsonl").exists() and len(rows_of(path)) >= count:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"{path} has no {count} rows after a minute")
+
+
+def worker_of(run: subprocess.Popen[str]) -> psutil.Process:
+    (worker,) = psutil.Process(run.pid).children()
+    return worker
+
+
+def end(run: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit code of a run and what it said on stderr."""
+    _, error = run.communicate(timeout=120)
+    return run.returncode, error
+
+
+@pytest.mark.slow
+def test_a_run_that_everything_happens_to(tmp_path: Path) -> None:
+    """kill −9 of the run, Ctrl-C, kill −9 of a worker, a second run meanwhile, and at last its end."""
+    path = tmp_path / "run"
+    killed = start(path, *SLOWLY)
+    wait_for_rows(path, 1)
+    worker = worker_of(killed)
+    killed.kill()
+    assert end(killed)[0] == -signal.SIGKILL
+    psutil.wait_procs([worker], timeout=10)
+    assert not worker.is_running()
+    done = {str(row): row for row in rows_of(path)}
+
+    interrupted = start(path, *SLOWLY, "--resume")
+    wait_for_rows(path, len(done) + 1)
+    second = start(path, "--resume")
+    code, error = end(second)
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"is in use by another run (process {interrupted.pid})" in error
+    interrupted.send_signal(signal.SIGINT)
+    code, error = end(interrupted)
+    assert code == 130
+    assert error == f"interrupted: {len(rows_of(path))} of {CASES} cases are done, in {path}; go on with --resume\n"
+    assert done.keys() <= {str(row) for row in rows_of(path)}
+
+    last = start(path, *SLOWLY, "--resume")
+    wait_for_rows(path, len(rows_of(path)) + 1)
+    worker_of(last).kill()
+    assert end(last)[0] == 0
+    require_whole(path)
+    assert [row["status"] for row in rows_of(path)].count("crashed") <= 1
+    assert done.keys() <= {str(row) for row in rows_of(path)}
+
+    again = start(path, "--seconds", "0", "--resume", "--retry", "crashed")
+    assert end(again)[0] == 0
+    require_whole(path)
+    assert {row["status"] for row in rows_of(path)} == {"ok"}
+    assert (path / LOCK_FILE).read_text(encoding="ascii") == str(again.pid)
+
+
+def limited(size: int) -> Callable[[], None]:
+    """What a process does before it starts, so that none of its files can outgrow a size."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    code, error = end(start(path, "--seconds", "0", preexec_fn=limited(4_000)))
+    assert code == 1
+    assert error == f"error: {path} cannot be written: File too large; go on with --resume\n"
+    before = rows_of(path)
+    assert 1 <= len(before) < CASES
+    assert (path / "results.jsonl").read_bytes().endswith(b"\n")
+    assert end(start(path, "--seconds", "0", "--resume"))[0] == 0
+    require_whole(path)
+    assert rows_of(path)[: len(before)] == before
+    assert len(keys_of(path)) == CASES
