@@ -14,8 +14,9 @@ import typer
 from .ahead import COMPILED, compile_ahead, tasks_of
 from .axes import UsageError
 from .cases import Case
-from .measuring import Conduct, measure_run
-from .pool import WorkerError
+from .measuring import LOG, Conduct, measure_run
+from .messages import Setup
+from .pool import Worker, WorkerError
 from .results import RunFolder, RunFolderError
 from .rotation import Schedule
 from .session import RUNS, refuse
@@ -70,7 +71,10 @@ def run_gpu(plan: Plan, *, dry_run: bool) -> int:
 
 def _measure(cases: Sequence[Case], plan: Plan, folder: RunFolder, tests: str, start: float) -> int:
     """Compile and measure within the minutes since `start`; return the exit code."""
-    ahead = compile_ahead(tasks_of(cases, _DEVICE), _AHEAD_SHARE * 60 * plan.minutes)
+    # Another process asks the GPU what it supports: this one stays free of CUDA.
+    with Worker(Setup(str(_DEVICE), _TIMING), folder.path / LOG) as worker:
+        tasks = worker.call(tasks_of, cases, _DEVICE)
+    ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * plan.minutes)
     typer.echo(str(ahead))
     about = {"minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
     schedule = Schedule(deadline=start + 60 * plan.minutes - _REPORT_SECONDS)

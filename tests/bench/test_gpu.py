@@ -37,6 +37,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr("bench.measuring.Worker", InProcess)
+    monkeypatch.setattr(gpu, "Worker", InProcess)
     monkeypatch.setattr(gpu, "_DEVICE", CPU)
     monkeypatch.setattr(gpu, "expand", lambda *_: state["cases"])
     monkeypatch.setattr(gpu, "compile_ahead", compiled)
