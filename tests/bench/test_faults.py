@@ -1,4 +1,7 @@
-"""Faults of the implementations and of the worker: each costs its own case, and the sweep goes on."""
+"""Faults of the implementations and of the worker: each costs its own case, and the sweep goes on.
+
+The time of day runs backwards in the worker that is used here, which must make no difference to anything.
+"""
 
 import os
 import random
