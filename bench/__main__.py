@@ -1,11 +1,19 @@
 """The commands: `python -m bench doctor | list | run | gpu | tune | offline`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+class Order(StrEnum):
+    """How the implementations of a problem follow each other."""
+
+    ROTATED = "rotated"
+    BLOCKED = "blocked"
 
 
 @app.command("list")
@@ -37,14 +45,28 @@ def run(  # noqa: PLR0913
         bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
     ] = None,
     energy: Annotated[bool, typer.Option("--energy", help="also energy per call on a GPU, a second a case")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
+    retry: Annotated[
+        list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")
+    ] = None,
+    case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for a case, compilation included")] = 600.0,
+    order: Annotated[Order, typer.Option(help="whether the implementations of a problem take turns")] = Order.ROTATED,
+    try_all: Annotated[
+        bool, typer.Option("--try-all", help="also try what is larger than a case that ran out of memory")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
+    from .measuring import Conduct
+    from .rotation import Schedule
     from .session import Request, run_session
     from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    raise typer.Exit(run_session(request, out, Timing(seconds=seconds, energy=energy), dry_run=dry_run))
+    schedule = Schedule(order.value, try_all=try_all)
+    timing = Timing(seconds=seconds, energy=energy)
+    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()))
+    raise typer.Exit(run_session(request, out, conduct, dry_run=dry_run))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The model and the chip behind a torch device."""
+"""The model and the chip behind a torch device, and how its float32 is meant."""
 
 import platform
 from pathlib import Path
@@ -44,3 +44,8 @@ def cpu_model() -> str:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
+
+
+def forbid_tf32() -> None:
+    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = False

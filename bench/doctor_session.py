@@ -5,10 +5,10 @@ from rich.console import Console
 from rich.text import Text
 
 from .axes import UsageError
-from .devices import device_name
+from .devices import device_name, forbid_tf32
 from .diagnosis import keep
 from .doctor import FAIL, Examination
-from .session import Request, forbid_tf32, refuse
+from .session import Request, refuse
 
 FAILED_EXIT = 1
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
