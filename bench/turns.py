@@ -1,0 +1,68 @@
+"""Several runs of the same cases, the turns, as one run. Free of torch."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .compare import Run, read_run
+from .compare.reading import Key, number
+from .metrics import rates
+from .results import COLUMNS, PARAMETERS, Row, RunFolder
+
+
+def merge_turns(paths: Sequence[Path], out: Path, changes: Mapping[str, Any]) -> RunFolder:
+    """Write the turns' cases as one run whose samples.jsonl has a line for each case and turn.
+
+    Args:
+        paths: The turns' run folders, in the order of measuring.
+        out: The folder to make.
+        changes: What environment.json is to say otherwise than that of the first turn.
+
+    Raises:
+        RunFolderError: A turn cannot be read, or the folder holds a run already.
+    """
+    turns = [read_run(path) for path in paths]
+    folder = RunFolder.create(out, {**turns[0].environment, **changes})
+    for key in dict.fromkeys(key for turn in turns for key in turn.rows):
+        row = merged_row(key, turns)
+        folder.append(row, [])
+        _append_samples(folder.samples_path, row, key, turns)
+    return folder
+
+
+def merged_row(key: Key, turns: Sequence[Run]) -> Row:
+    """A case's row over all turns: the first that is not ok, else one with the latencies of all samples together."""
+    rows = [turn.rows[key] for turn in turns if key in turn.rows]
+    known = {name: value for name, value in rows[0].items() if name in COLUMNS}
+    if len(rows) < len(turns):
+        return {**known, "status": "error", "reason": f"measured in {len(rows)} of {len(turns)} turns"}
+    bad = next((row for row in rows if row["status"] != "ok"), None)
+    if bad is not None:
+        return {name: value for name, value in bad.items() if name in COLUMNS}
+    samples = np.concatenate([array for turn in turns for array in turn.samples.get(key, [])])
+    fifths = statistics.quantiles(samples.tolist(), n=5, method="inclusive")
+    latency = float(np.median(samples))
+    peaks = [peak for row in rows if (peak := number(row, "peak_mib")) is not None]
+    share = number(known, "bound_fraction")
+    return {
+        **known,
+        "latency_ms": latency,
+        "latency_p20_ms": fifths[0],
+        "latency_p80_ms": fifths[-1],
+        "samples": len(samples),
+        "peak_mib": max(peaks, default=None),
+        "bound_fraction": None if share is None else share * known["latency_ms"] / latency,
+        **rates(known, latency),
+    }
+
+
+def _append_samples(path: Path, row: Row, key: Key, turns: Sequence[Run]) -> None:
+    case = {name: row[name] for name in PARAMETERS}
+    with path.open("a", encoding="utf-8") as file:
+        for place, turn in enumerate(turns, start=1):
+            for samples in turn.samples.get(key, []):
+                file.write(json.dumps({**case, "turn": place, "samples_ms": samples.tolist()}) + "\n")
