@@ -22,10 +22,9 @@ _VERSION = "5.0.0"
 def export_folder(path: Path, form: str, out: Path | None) -> int:
     """Write a run folder in another tool's format, to a file or to the terminal; return the exit code."""
     try:
-        if form not in FORMATS:
-            raise RunFolderError(f"there is no format {form!r}: expected {', '.join(FORMATS)}")
+        write = exporter(form)
         run = read_run(path)
-        exported = FORMATS[form](run)
+        exported = write(run)
         text = json.dumps(exported, indent=1) + "\n"
         if out is not None:
             out.write_text(text, encoding="utf-8")
@@ -66,6 +65,17 @@ def pytest_benchmark(run: Run) -> dict[str, Any]:
 
 
 FORMATS: Mapping[str, Callable[[Run], dict[str, Any]]] = {"pytest-benchmark": pytest_benchmark}
+
+
+def exporter(name: str) -> Callable[[Run], dict[str, Any]]:
+    """The function that makes a format's document.
+
+    Raises:
+        RunFolderError: There is no such format.
+    """
+    if name not in FORMATS:
+        raise RunFolderError(f"there is no format {name!r}: expected {', '.join(FORMATS)}")
+    return FORMATS[name]
 
 
 def _differing(keys: list[Key]) -> list[str]:

@@ -8,7 +8,7 @@ from ..results import RunFolderError
 from .intervals import Ratio, ratio_of_medians
 from .pairs import USAGE, VERDICTS, Comparison, Pair, Settings, compare
 from .reading import Run, read_run
-from .tables import FORMATS
+from .tables import FORMATS, formatter
 
 __all__ = [
     "FORMATS",
@@ -29,10 +29,9 @@ __all__ = [
 def compare_folders(a: Path, b: Path, settings: Settings, out: Path | None, form: str) -> int:
     """Compare two run folders, print the result or write it to a file; return the exit code."""
     try:
-        if form not in FORMATS:
-            raise RunFolderError(f"there is no format {form!r}: expected {', '.join(FORMATS)}")
+        write = formatter(form)
         comparison = compare(read_run(a), read_run(b), settings)
-        text = FORMATS[form](comparison)
+        text = write(comparison)
         if out is not None:
             out.write_text(text, encoding="utf-8")
     except (RunFolderError, OSError) as error:

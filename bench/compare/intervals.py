@@ -57,8 +57,8 @@ def resampled_medians(turns: Sequence[Samples], rng: np.random.Generator) -> Sam
 def autocorrelation_time(samples: Samples) -> float:
     """How many samples in a row are worth one independent sample; at least 1.
 
-    τ = 1 + 2 Σ ρ(lag) of "above the median or not", which is what a median averages, summed over pairs of lags as
-    long as they are positive (Geyer 1992).
+    τ = 1 + 2 Σ r(lag), r the autocorrelation of "above the median or not", which is what a median averages, summed
+    over pairs of lags as long as they are positive (Geyer 1992).
     """
     signs = np.sign(samples - np.median(samples))
     signs -= signs.mean()
@@ -75,7 +75,7 @@ def autocorrelation_time(samples: Samples) -> float:
 
 
 def turns_reach(a: Sequence[Samples], b: Sequence[Samples], confidence: float) -> float:
-    """Half the width of Student's interval for the log ratio, from the spread of the turns' medians; 0 without turns."""
+    """Half the width of Student's interval for the log ratio, from the spread of turns; 0 without them."""
     if min(len(a), len(b)) < 2:
         return 0.0
     sides = [np.log([np.median(turn) for turn in side]) for side in (a, b)]

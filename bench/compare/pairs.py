@@ -173,22 +173,22 @@ def _margin(a: Run, b: Run, settings: Settings) -> tuple[float, str]:
 
 def _pair(key: Key, a: Run, b: Run, margin: float, settings: Settings) -> Pair:
     rows = a.rows.get(key), b.rows.get(key)
-    times = [_time(row) for row in rows]
-    if times[0] is None or times[1] is None:
+    a_ms, b_ms = _time(rows[0]), _time(rows[1])
+    if a_ms is None or b_ms is None:
         verdict, why = _untimed(*rows)
-        return Pair(key, verdict, *times, why=why)
-    sides = a.samples.get(key, []), b.samples.get(key, [])
-    fewest = min(sum(len(turn) for turn in side) for side in sides)
-    ratio = times[1] / times[0]
+        return Pair(key, verdict, a_ms, b_ms, why=why)
+    turns_a, turns_b = ([turn for turn in run.samples.get(key, []) if len(turn)] for run in (a, b))
+    fewest = min(sum(map(len, turns)) for turns in (turns_a, turns_b))
     if fewest < MIN_SAMPLES:
-        return Pair(key, UNCLEAR, *times, ratio, why=f"{fewest} samples, at least {MIN_SAMPLES} are needed")
+        why = f"{fewest} samples, at least {MIN_SAMPLES} are needed"
+        return Pair(key, UNCLEAR, a_ms, b_ms, b_ms / a_ms, why=why)
     # A seed of each case's own: its interval does not depend on which others there are.
     seed = settings.seed ^ zlib.crc32("\0".join(key).encode())
-    interval = ratio_of_medians(*([t for t in side if len(t)] for side in sides), settings.confidence, seed)
+    interval = ratio_of_medians(turns_a, turns_b, settings.confidence, seed)
     tainted = [name for name, row in zip("AB", rows, strict=True) if row and row.get("tainted") in {True, "True"}]
     verdict = UNCLEAR if tainted else _verdict(interval, margin)
     why = f"throttled in {' and '.join(tainted)}" if tainted else ""
-    return Pair(key, verdict, *times, interval.value, interval, why)
+    return Pair(key, verdict, a_ms, b_ms, interval.value, interval, why)
 
 
 def _verdict(interval: Ratio, margin: float) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..results import PARAMETERS
+from ..results import PARAMETERS, RunFolderError
 from .pairs import NO_EVIDENCE, NOTHING_WORSE, REGRESSION, VERDICTS, WRONG_RESULTS, Comparison, Pair
 
 OUTCOMES: Mapping[int, str] = {
@@ -88,6 +88,17 @@ FORMATS: Mapping[str, Callable[[Comparison], str]] = {
 }
 
 
+def formatter(name: str) -> Callable[[Comparison], str]:
+    """The function that writes a format.
+
+    Raises:
+        RunFolderError: There is no such format.
+    """
+    if name not in FORMATS:
+        raise RunFolderError(f"there is no format {name!r}: expected {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
 def _summary(comparison: Comparison) -> list[str]:
     """The outcome, then sentences about it."""
     counts = ", ".join(f"{count} {verdict}" for verdict, count in comparison.counts.items()) or "no cases"
@@ -127,7 +138,7 @@ def _outcome(pair: Pair) -> dict[str, Any]:
 
 
 def _markdown_table(pairs: list[Pair], names: list[str]) -> str:
-    lines = [_HEADER, ("---", "---", "---:", "---:", "---:", "---", "---")]
+    lines: list[tuple[str, ...]] = [_HEADER, ("---", "---", "---:", "---:", "---:", "---", "---")]
     lines += [tuple(_escape(cell) for cell in _row(pair, names)) for pair in pairs]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
