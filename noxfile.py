@@ -72,6 +72,29 @@ def gpu(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def gate(session: nox.Session) -> None:
+    """Is the working tree slower than BASE? Measures both in turns here: `nox -s gate -- BASE quick -a k=7`.
+
+    The working tree's harness measures BASE's kernels (from a git worktree of it) and its own in the order ABBA, with
+    caches that are empty at first. Exit code: 0 nothing worse, 1 a confirmed regression, 2 usage, 3 incorrect results,
+    4 not enough evidence. What follows BASE goes to `python -m bench run`; `--turns` and `--tolerance` to the gate.
+    """
+    install(session, "bench")
+    session.run("python", "-m", "bench", "gate", *session.posargs)
+
+
+@nox.session(default=False)
+def guard(session: nox.Session) -> None:
+    """Time a dozen key cases with pytest-benchmark: `nox -s guard -- --benchmark-save=before`, `--benchmark-compare`.
+
+    Each is checked first, starts from a flushed L2 on a GPU, and ends when the device is done. Records are kept in
+    `.benchmarks/`, which git ignores.
+    """
+    install(session, "test")
+    session.run("python", "-m", "pytest", "tests/test_latency.py", "--benchmark-enable", *session.posargs)
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Make the report of a run again: `nox -s report -- reports/runs/NAME`."""
     install(session, "bench")
