@@ -69,7 +69,7 @@ class Pair:
     @property
     def yardstick(self) -> bool:
         """Whether it is a function that is not ours, which tells of the machine alone."""
-        return self.parameters["kind"] == "yardstick"
+        return _is_yardstick(self.key)
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,26 @@ def compare(a: Run, b: Run, settings: Settings) -> Comparison:
     """
     warnings = [*a.warnings, *b.warnings, *_device_warnings(a, b, settings)]
     margin, margin_from = _margin(a, b, settings)
-    pairs = [_pair(key, a, b, margin, settings) for key in {**a.rows, **b.rows}]
+    keys = list({**a.rows, **b.rows})
+    moved = max((_moved(_pair(key, a, b, margin, settings)) for key in keys if _is_yardstick(key)), default=0.0)
+    if moved > margin:
+        warnings.append(
+            f"A yardstick moved by {moved:.1%}, which no change of ours can do: the machine was not the same."
+        )
+        margin, margin_from = moved, "the yardstick that moved most"
+    pairs = [_pair(key, a, b, margin, settings) for key in keys]
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     pairs.sort(key=lambda pair: (order[pair.verdict], -(pair.ratio or 0)))
-    moved = [pair for pair in pairs if pair.yardstick and pair.verdict in {SLOWER, FASTER}]
-    if moved:
-        warnings.append(
-            f"{len(moved)} yardsticks moved too, which are not ours: the machine was not the same in both runs."
-        )
     return Comparison(a.path, b.path, margin, margin_from, settings.confidence, pairs, warnings)
+
+
+def _is_yardstick(key: Key) -> bool:
+    return key[PARAMETERS.index("kind")] == "yardstick"
+
+
+def _moved(pair: Pair) -> float:
+    """The share by which a time changed at the least, 0 if it may not have changed at all."""
+    return 0.0 if pair.interval is None else max(pair.interval.low, 1 / pair.interval.high, 1.0) - 1
 
 
 def _device_warnings(a: Run, b: Run, settings: Settings) -> list[str]:
