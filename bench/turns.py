@@ -13,6 +13,9 @@ from .compare.reading import Key, number
 from .metrics import rates
 from .results import COLUMNS, PARAMETERS, Row, RunFolder
 
+# What tells of one turn's samples, and would be wrong of all of them.
+_OF_ONE_TURN = frozenset({"latency_low_ms", "latency_high_ms", "outliers", "stop", "host_ms", "energy_mj"})
+
 
 def merge_turns(paths: Sequence[Path], out: Path, changes: Mapping[str, Any]) -> RunFolder:
     """Write the turns' cases as one run whose samples.jsonl has a line for each case and turn.
@@ -48,8 +51,10 @@ def merged_row(key: Key, turns: Sequence[Run]) -> Row:
     latency = float(np.median(samples))
     peaks = [peak for row in rows if (peak := number(row, "peak_mib")) is not None]
     share = number(known, "bound_fraction")
+    tainted = {"tainted": any(row["tainted"] is True for row in rows)} if "tainted" in known else {}
     return {
-        **known,
+        **{name: value for name, value in known.items() if name not in _OF_ONE_TURN},
+        **tainted,
         "latency_ms": latency,
         "latency_p20_ms": fifths[0],
         "latency_p80_ms": fifths[-1],

@@ -26,11 +26,18 @@ FASTEST = "triton" if CUDA else "chunked"
 
 def problem(channels: int, size: int, stride: int = 1, kernel_size: int = 7) -> Problem:
     """Stages of LR-Net-50 as a GPU trains it, and smaller ones on a CPU."""
-    padding = kernel_size // 2
-    sizes = {"height": size, "width": size, "kernel_size": kernel_size, "m": 8, "stride": stride, "padding": padding}
-    if CUDA:
-        return Problem(batch=64, channels=channels, dtype="bfloat16", memory_format="channels_last", **sizes)
-    return Problem(batch=2, channels=channels // 4, **sizes)
+    return Problem(
+        batch=64 if CUDA else 2,
+        channels=channels if CUDA else channels // 4,
+        height=size,
+        width=size,
+        kernel_size=kernel_size,
+        m=8,
+        stride=stride,
+        padding=kernel_size // 2,
+        dtype="bfloat16" if CUDA else "float32",
+        memory_format="channels_last" if CUDA else "contiguous",
+    )
 
 
 PROBLEMS = {
@@ -85,7 +92,8 @@ def test_latency(benchmark: "BenchmarkFixture", implementation: str, name: str, 
 
     benchmark.group = f"{name} {mode}"
     benchmark.extra_info["error"] = error
-    results = benchmark.pedantic(synchronised, setup=flush(), rounds=50, warmup_rounds=5)
+    pedantic: Callable[..., object] = benchmark.pedantic
+    results = pedantic(synchronised, setup=flush(), rounds=50, warmup_rounds=5)
     tensors_of = results if isinstance(results, tuple) else (results,)
     assert len(tensors_of) == (1 if mode == "forward" else 4)
     assert all(bool(torch.isfinite(tensor).all()) and bool(tensor.any()) for tensor in tensors_of)

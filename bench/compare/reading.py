@@ -60,8 +60,8 @@ class Run:
         floor = doctor.get("noise_floor") if isinstance(doctor, dict) else None
         if floor is None:
             return None
-        if not isinstance(floor, (int, float)) or not 0 <= floor < 1:
-            raise RunFolderError(f"{self.path}: the doctor's noise_floor must be a share from 0 to 1, got {floor!r}")
+        if not isinstance(floor, (int, float)) or not 0 <= floor < math.inf:
+            raise RunFolderError(f"{self.path}: the doctor's noise_floor must be a share of at least 0, got {floor!r}")
         return float(floor)
 
 
