@@ -43,13 +43,17 @@ ENDS: dict[str, tuple[Any, Any, str, int]] = {
 }
 
 
-def compared(path: Path, a: Any, b: Any, settings: Settings = Settings()) -> Comparison:  # noqa: B008
+def judged(path: Path, settings: Settings | None = None) -> Comparison:
+    """What the runs `a` and `b` in a folder are found to be."""
+    return compare(read_run(path / "a"), read_run(path / "b"), settings or Settings())
+
+
+def compared(path: Path, a: Any, b: Any) -> Comparison:
+    """A steady case, and one that is `a` in one run and `b` in the other."""
     steady = timed(RNG, count=500)
-    runs = []
     for name, one in (("a", a), ("b", b)):
         write_run(path / name, {1: steady, **({2: one} if one else {})})
-        runs.append(read_run(path / name))
-    return compare(*runs, settings)
+    return judged(path)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -61,11 +65,11 @@ def test_each_pair_of_ends_has_its_verdict_and_exit_code(invoke: Invoke, tmp_pat
 
 
 def test_a_throttled_block_is_no_evidence(tmp_path: Path) -> None:
-    runs = [read_run(write_run(tmp_path / name, {1: timed(RNG, factor)})) for name, factor in (("a", 1), ("b", 1.5))]
-    assert compare(*runs, Settings()).exit_code == 1
-    for row_b in runs[1].rows.values():
+    a, b = (read_run(write_run(tmp_path / name, {1: timed(RNG, factor)})) for name, factor in (("a", 1), ("b", 1.5)))
+    assert compare(a, b, Settings()).exit_code == 1
+    for row_b in b.rows.values():
         row_b["tainted"] = True
-    found = compare(*runs, Settings())
+    found = compare(a, b, Settings())
     assert (found.pairs[0].verdict, found.pairs[0].why) == ("UNCLEAR", "throttled in B")
     assert found.exit_code == 4
 
@@ -82,7 +86,7 @@ def test_wrong_results_are_worse_than_slow_ones(tmp_path: Path) -> None:
     slow = {number: timed(RNG, 1.5) for number in (1, 2)}
     write_run(tmp_path / "a", {1: timed(RNG), 2: timed(RNG), 3: timed(RNG)})
     write_run(tmp_path / "b", {**slow, 3: failed("incorrect")})
-    found = compare(read_run(tmp_path / "a"), read_run(tmp_path / "b"), Settings())
+    found = judged(tmp_path)
     assert [pair.verdict for pair in found.pairs] == ["INCORRECT", "SLOWER", "SLOWER"]
     assert found.exit_code == 3
 
@@ -90,7 +94,7 @@ def test_wrong_results_are_worse_than_slow_ones(tmp_path: Path) -> None:
 def test_nothing_in_common_is_no_evidence(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {})
     write_run(tmp_path / "b", {1: timed(RNG)})
-    assert compare(read_run(tmp_path / "a"), read_run(tmp_path / "b"), Settings()).exit_code == 4
+    assert judged(tmp_path).exit_code == 4
 
 
 def test_the_mean_is_over_pairs_that_are_both_ok_and_ours(tmp_path: Path) -> None:
@@ -100,7 +104,8 @@ def test_the_mean_is_over_pairs_that_are_both_ok_and_ours(tmp_path: Path) -> Non
     a = {1: level(1.0), 2: level(1.0), 3: level(1.0), 4: failed("out_of_memory"), 5: level(1.0, kind="yardstick")}
     b = {1: level(2.0), 2: level(0.25), 3: failed("incorrect"), 4: level(1.0), 5: level(1.0, kind="yardstick")}
     found = compare(read_run(write_run(tmp_path / "a", a)), read_run(write_run(tmp_path / "b", b)), Settings())
-    assert found.mean == (pytest.approx(0.5**0.5), 2)
+    mean, pairs = found.mean
+    assert (mean, pairs) == (pytest.approx(0.5**0.5), 2)
     assert found.left_out == {
         "ok in A, incorrect in B": 1,
         "out_of_memory in A, ok in B": 1,
@@ -111,7 +116,7 @@ def test_the_mean_is_over_pairs_that_are_both_ok_and_ours(tmp_path: Path) -> Non
 def test_a_yardstick_decides_nothing_but_widens_the_margin(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {1: timed(RNG), 2: timed(RNG, kind="yardstick")})
     write_run(tmp_path / "b", {1: timed(RNG, 1.2), 2: timed(RNG, 1.3, kind="yardstick")})
-    found = compare(read_run(tmp_path / "a"), read_run(tmp_path / "b"), Settings())
+    found = judged(tmp_path)
     assert found.margin == pytest.approx(0.3, abs=0.03)
     assert found.counts == {"SAME": 1}
     assert found.exit_code == 0
@@ -131,8 +136,9 @@ def test_the_margin_is_the_larger_of_floor_and_tolerance(
     tmp_path: Path, environment: dict[str, Any], tolerance: float, margin: float
 ) -> None:
     plain = {"device": ENVIRONMENT["device"]}
-    runs = [read_run(write_run(tmp_path / name, {1: timed(RNG)}, {**plain, **environment})) for name in "ab"]
-    assert compare(*runs, Settings(tolerance)).margin == margin
+    for name in "ab":
+        write_run(tmp_path / name, {1: timed(RNG)}, {**plain, **environment})
+    assert judged(tmp_path, Settings(tolerance)).margin == margin
 
 
 def test_runs_of_different_devices_are_refused(invoke: Invoke, tmp_path: Path) -> None:
@@ -220,6 +226,7 @@ def test_an_interval_does_not_depend_on_the_other_cases(tmp_path: Path) -> None:
     other = timed(RNG)
     pairs = []
     for name, more in (("few", {}), ("many", {1: other, 3: other})):
-        runs = [read_run(write_run(tmp_path / name / side, {**more, 2: one})) for side, one in (("a", a), ("b", b))]
-        pairs.append(next(p for p in compare(*runs, Settings()).pairs if p.parameters["batch"] == "2"))
+        for side, one in (("a", a), ("b", b)):
+            write_run(tmp_path / name / side, {**more, 2: one})
+        pairs.append(next(p for p in judged(tmp_path / name).pairs if p.parameters["batch"] == "2"))
     assert pairs[0] == pairs[1]
