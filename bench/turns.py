@@ -61,7 +61,7 @@ def merged_row(key: Key, turns: Sequence[Run]) -> Row:
         "samples": len(samples),
         "peak_mib": max(peaks, default=None),
         "bound_fraction": None if share is None else share * known["latency_ms"] / latency,
-        **rates(known, latency),
+        **rates({name: value for name, value in known.items() if value is not None}, latency),
     }
 
 

@@ -29,6 +29,8 @@ VERDICTS: Mapping[str, str] = {
     NEW: "is in B only",
     NEITHER: "has no time in either",
 }
+# How the reason of a case begins that was left out because the whole run's time was over.
+NOT_RUN = "not run"
 NOTHING_WORSE, REGRESSION, USAGE, WRONG_RESULTS, NO_EVIDENCE = range(5)
 
 
@@ -221,6 +223,8 @@ def _untimed(a: Row | None, b: Row | None) -> tuple[str, str]:
     why = f"{statuses[0]} in A, {statuses[1]} in B"
     if statuses[1] == "incorrect" and statuses[0] != "incorrect":
         return INCORRECT, why
+    if _time(a) is not None and b is not None and str(b.get("reason")).startswith(NOT_RUN):
+        return UNCLEAR, f"{why}: {b['reason']}"
     if _time(a) is not None:
         return (VANISHED if b is None else FAILED), why
     if _time(b) is not None:

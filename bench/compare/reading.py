@@ -109,7 +109,7 @@ def _read_samples(path: Path, run: Run) -> None:
         if line.get("turn"):
             run.samples.setdefault(key, []).append(values)
         else:
-            run.samples[key] = [values]
+            run.samples[key] = [values] if len(values) else []
 
 
 def _json_lines(path: Path, run: Run) -> Iterator[dict[str, Any]]:
