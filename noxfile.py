@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -84,7 +84,7 @@ def gate(session: nox.Session) -> None:
     try:
         session.run("python", "-m", "bench", "gate", *session.posargs)
     except nox.command.CommandFailed as failure:
-        # nox would exit with 1, a regression, whatever the command said. Its reason is "Returned code N" in all versions.
+        # nox would exit with 1, a regression, whatever the command said; its reason is "Returned code N".
         code = str(failure.reason).rpartition(" ")[2]
         raise SystemExit(int(code) if code.isdecimal() else NO_EVIDENCE) from None
 
