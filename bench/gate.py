@@ -139,7 +139,7 @@ def _side(path: Path, kernels_of: Path) -> Path:
         raise GateError(NO_EVIDENCE, f"side {path.name} has no folder kernels/")
     shutil.copytree(ROOT / "bench", path / "bench", ignore=ignored)
     shutil.copytree(kernels_of / "kernels", path / "kernels", ignore=ignored)
-    question = "import bench.session, kernels; print(bench.session.__file__, kernels.__file__, sep='\\n')"
+    question = "import bench.runner, bench.session, kernels; print(bench.session.__file__, kernels.__file__, sep='\\n')"
     asked = subprocess.run(
         [sys.executable, "-c", question], cwd=path, env=_clean(path), capture_output=True, text=True, check=False
     )

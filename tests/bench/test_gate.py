@@ -56,6 +56,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
     root = tmp_path / "repository"
     files = {
         "bench/__init__.py": "",
+        "bench/runner.py": "",
         "bench/__main__.py": "from bench.session import main\nmain()\n",
         "bench/session.py": SESSION.replace("CASE_TEXT", repr(json.dumps(case().parameters()))),
         "kernels/__init__.py": KERNELS.format(ms=1.0, status="ok"),
