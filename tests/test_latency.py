@@ -73,7 +73,7 @@ def flush() -> Callable[[], None]:
 @pytest.mark.parametrize("mode", ["forward", "forward_backward"])
 @pytest.mark.parametrize(("implementation", "name"), CASES, ids=["-".join(case) for case in CASES])
 def test_latency(benchmark: "BenchmarkFixture", implementation: str, name: str, mode: str) -> None:
-    reason = unsupported(implementation, PROBLEMS[name], DEVICE)
+    reason = unsupported(implementation, PROBLEMS[name], DEVICE, backward=mode != "forward")
     if reason is None and implementation == "triton" and os.environ.get("TRITON_INTERPRET") == "1":
         reason = "the interpreter's speed says nothing about the kernel"
     if reason is not None:
