@@ -225,7 +225,9 @@ def test_help_does_not_load_torch(arguments: list[str]) -> None:
     assert {"torch", "kernels", "triton"} & imported == set()
 
 
-@pytest.mark.parametrize("module", ["bench.results", "bench.metrics", "bench.complexity", "bench.bounds"])
+@pytest.mark.parametrize(
+    "module", ["bench.results", "bench.metrics", "bench.complexity", "bench.bounds", "bench.compare"]
+)
 def test_what_reports_read_loads_no_torch(module: str) -> None:
     done = python("-c", f"import sys, {module}; print({{'torch', 'kernels', {module!r}}} & set(sys.modules))")
     assert done.stdout == f"{{{module!r}}}\n"

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from bench.axes import CACHES, MODES, SCOPES
 from bench.results import COLUMNS, KINDS, PARAMETERS, SCHEMA_VERSION, STATUSES, Row
+from bench.turns import merge_turns
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PADDING_MODES
 from tests.bench.conftest import Invoke, case
 
@@ -99,3 +100,19 @@ def test_runs_are_valid(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.Monk
     require_valid(tmp_path / "run")
     statuses = {row["status"] for row in lines_of(tmp_path / "run" / "results.jsonl")}
     assert statuses == {"ok", "out_of_memory", "unsupported"}
+
+
+@pytest.mark.usefixtures("in_process")
+def test_turns_as_one_run_are_valid(invoke: Invoke, tmp_path: Path) -> None:
+    sizes = ["-a", "hw=6", "-a", "C=8", "-a", "k=3", "-a", "m=4", "-a", "s=1", "--implementation", "unfold"]
+    for name in ("0-A", "1-A"):
+        assert invoke("run", "quick", *sizes, "--device", "cpu", "--seconds", "0", "--out", name)[0] == 0
+    turns = [tmp_path / "0-A", tmp_path / "1-A"]
+    merge_turns(turns, tmp_path / "A", {"code": {"git_commit": None, "git_dirty": True}, "turns": ["0-A", "1-A"]})
+    require_valid(tmp_path / "A")
+    merged, *parts = (lines_of(path / "results.jsonl") for path in (tmp_path / "A", *turns))
+    for row, *alike in zip(merged, *parts, strict=True):
+        assert row["samples"] == sum(one["samples"] for one in alike)
+        assert row["warmup_s"] == pytest.approx(sum(one["warmup_s"] for one in alike))
+        assert row["peak_mib"] == max((one["peak_mib"] for one in alike if one["peak_mib"] is not None), default=None)
+        assert row["tainted"] is False
