@@ -5,11 +5,12 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
+NO_EVIDENCE = 4
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -69,6 +70,34 @@ def gpu(session: nox.Session) -> None:
     """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out reports/published/NAME`."""
     install(session, "test")
     session.run("python", "-m", "bench", "gpu", *session.posargs)
+
+
+@nox.session(default=False)
+def gate(session: nox.Session) -> None:
+    """Is the working tree slower than BASE? Measures both in turns here: `nox -s gate -- BASE quick -a k=7`.
+
+    The working tree's harness measures BASE's kernels (from a git worktree of it) and its own in the order ABBA, with
+    caches that are empty at first. Exit code: 0 nothing worse, 1 a confirmed regression, 2 usage, 3 incorrect results,
+    4 not enough evidence. What follows BASE goes to `python -m bench run`; `--turns` and `--tolerance` to the gate.
+    """
+    install(session, "bench")
+    try:
+        session.run("python", "-m", "bench", "gate", *session.posargs)
+    except nox.command.CommandFailed as failure:
+        # nox would exit with 1, a regression, whatever the command said; its reason is "Returned code N".
+        code = str(failure.reason).rpartition(" ")[2]
+        raise SystemExit(int(code) if code.isdecimal() else NO_EVIDENCE) from None
+
+
+@nox.session(default=False)
+def guard(session: nox.Session) -> None:
+    """Time a dozen key cases with pytest-benchmark: `nox -s guard -- --benchmark-save=before`, `--benchmark-compare`.
+
+    Each is checked first, starts from a flushed L2 on a GPU, and ends when the device is done. Records are kept in
+    `.benchmarks/`, which git ignores.
+    """
+    install(session, "test")
+    session.run("python", "-m", "pytest", "tests/test_latency.py", "--benchmark-enable", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,11 +1,19 @@
-"""The commands: `python -m bench list | run | gpu | tune | offline`."""
+"""The commands: `python -m bench doctor | list | run | gpu | tune | offline | compare | gate | export`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+class Order(StrEnum):
+    """How the implementations of a problem follow each other."""
+
+    ROTATED = "rotated"
+    BLOCKED = "blocked"
 
 
 @app.command("list")
@@ -36,13 +44,38 @@ def run(  # noqa: PLR0913
     yardsticks: Annotated[
         bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
     ] = None,
+    energy: Annotated[bool, typer.Option("--energy", help="also energy per call on a GPU, a second a case")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
+    retry: Annotated[
+        list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")
+    ] = None,
+    case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for a case, compilation included")] = 600.0,
+    order: Annotated[Order, typer.Option(help="whether the implementations of a problem take turns")] = Order.ROTATED,
+    try_all: Annotated[
+        bool, typer.Option("--try-all", help="also try what is larger than a case that ran out of memory")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
+    from .measuring import Conduct
+    from .rotation import Schedule
     from .session import Request, run_session
+    from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    raise typer.Exit(run_session(request, out, seconds, dry_run=dry_run))
+    schedule = Schedule(order.value, try_all=try_all)
+    timing = Timing(seconds=seconds, energy=energy)
+    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()))
+    raise typer.Exit(run_session(request, out, conduct, dry_run=dry_run))
+
+
+@app.command()
+def doctor(device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto") -> None:
+    """Measure the machine itself: timer, roofs, noise, clocks, other users; runs use what it finds."""
+    from .doctor_session import run_doctor
+    from .session import Request
+
+    raise typer.Exit(run_doctor(Request(None, (), (), None, device)))
 
 
 @app.command()
@@ -89,6 +122,48 @@ def offline(  # noqa: PLR0913
 
     kernels, axes = tuple(kernel or ()), tuple(axis or ())
     raise typer.Exit(run_offline(OfflineRequest(arch, kernels, axes, dump, csv, record=record, check=check)))
+
+
+@app.command("compare")
+def compare_(  # noqa: PLR0913
+    a: Annotated[Path, typer.Argument(metavar="A", help="the run folder to compare with")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="the run folder to judge")],
+    tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
+    confidence: Annotated[float, typer.Option(help="of each interval")] = 0.99,
+    across_devices: Annotated[bool, typer.Option("--across-devices", help="although the devices differ")] = False,
+    form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json")] = "text",
+    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
+) -> None:
+    """Judge run B against run A: exit code 0 nothing worse, 1 slower, 2 usage, 3 incorrect, 4 not enough evidence."""
+    from .compare import Settings, compare_folders
+
+    raise typer.Exit(compare_folders(a, b, Settings(tolerance, confidence, across_devices), out, form))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def gate(
+    context: typer.Context,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="a commit, tag or branch")],
+    turns: Annotated[int, typer.Option(min=4, help="processes in the order ABBA, a multiple of 4")] = 8,
+    tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
+    out: Annotated[Path | None, typer.Option(help="a folder; a new one under reports/runs if left out")] = None,
+) -> None:
+    """Measure the kernels of BASE and of the working tree in turns, and exit as compare; the rest goes to `run`."""
+    from .gate import Gate, run_gate
+
+    raise typer.Exit(run_gate(Gate(base, tuple(context.args), turns, tolerance, out)))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")],
+    form: Annotated[str, typer.Option("--format", help="pytest-benchmark")] = "pytest-benchmark",
+    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
+) -> None:
+    """Write a run in the format of another tool, as `pytest-benchmark compare` reads it."""
+    from .export import export_folder
+
+    raise typer.Exit(export_folder(run, form, out))
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def bounds_us(work: Work, chip: Chip) -> dict[str, float]:
     return {
         "memory": work.bytes / (chip.dram_tbps * 1e6),
         **{name: work.fp32 / chip.per_us(lanes) for name, lanes in pipe.items()},
-        "exp": work.exps / chip.per_us(units.exp),
+        "exp": work.exps / (chip.exp_per_us or chip.per_us(units.exp)),
         "issue": work.instructions / chip.per_us(units.issue),
     }
 

@@ -34,7 +34,7 @@ UNITS: Mapping[tuple[int, int], Units] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
-    """A GPU: its name, the name that its driver gives it, and its limits.
+    """A GPU: its name, the name that its driver gives it, and its limits; exponentials per µs where they were measured.
 
     Raises:
         ValueError: What a multiprocessor of that compute capability does in a clock is not known.
@@ -47,6 +47,7 @@ class Chip:
     clock_ghz: float
     dram_tbps: float
     l2_bytes: int
+    exp_per_us: float | None = None
 
     def __post_init__(self) -> None:
         if self.capability not in UNITS:

@@ -1,4 +1,7 @@
-"""The chip behind a torch device."""
+"""The model and the chip behind a torch device, and how its float32 is meant."""
+
+import platform
+from pathlib import Path
 
 import torch
 
@@ -28,3 +31,21 @@ def chip_of(device: torch.device) -> Chip | None:
         dram_tbps=2 * found.memory_clock_rate * 1e3 * found.memory_bus_width / 8 / 1e12,
         l2_bytes=found.L2_cache_size,
     )
+
+
+def device_name(device: torch.device) -> str:
+    """The model of the device: a GPU's name, or the CPU's."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+
+
+def cpu_model() -> str:
+    """The CPU's model as the system names it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def forbid_tf32() -> None:
+    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = False

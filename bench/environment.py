@@ -1,5 +1,6 @@
 """Where and how a run was made: machine, device, versions, code and command."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -11,13 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pynvml
 import torch
 
-from .devices import chip_of
+from .devices import cpu_model, device_name
+from .diagnosis import bounding_chip, kept
+from .gpu_state import gpu_state
 from .memory import unmeasurable
+from .telemetry import telemetry_of
 
 _PACKAGES = ("torch", "triton", "numpy", "local-relation")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_VARIABLES = (
+    *("CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_", "TORCH", "PYTORCH_", "TRITON_"),
+    *("OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "XDG_CACHE_HOME"),
+)
+_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -27,33 +36,31 @@ def describe(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": list(command),
         "host": {
-            "cpu": _cpu_model(),
+            "cpu": cpu_model(),
+            "governor": governor(),
             "cores": psutil.cpu_count(),
             "threads_used": torch.get_num_threads(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "system": platform.platform(),
         },
         "device": _device(device),
+        "doctor": kept(device),
         "versions": {
             "python": platform.python_version(),
             **{name: _version(name) for name in _PACKAGES},
             "cuda": torch.version.cuda,
         },
         "settings": {"tf32": torch.backends.cudnn.allow_tf32},
+        "variables": relevant_variables(),
         "code": {"git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))},
         "notes": [note for note in [unmeasurable(device)] if note],
     }
 
 
-def device_name(device: torch.device) -> str:
-    """The model of the device: a GPU's name, or the CPU's."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_model()
-
-
 def _device(device: torch.device) -> dict[str, Any]:
     if device.type != "cuda":
         return {"type": device.type, "name": device_name(device)}
-    properties = torch.cuda.get_device_properties(device)
+    properties, (chip, roofs) = torch.cuda.get_device_properties(device), bounding_chip(device)
     return {
         "type": "cuda",
         "name": properties.name,
@@ -62,24 +69,24 @@ def _device(device: torch.device) -> dict[str, Any]:
         "multiprocessors": properties.multi_processor_count,
         "l2_bytes": properties.L2_cache_size,
         "memory_gib": round(properties.total_memory / 2**30, 1),
-        "bounded_as": None if (chip := chip_of(device)) is None else asdict(chip),
-        **_driver(),
+        "bounded_as": None if chip is None else asdict(chip),
+        "roofs": roofs,
+        **gpu_state(telemetry_of(device)),
     }
 
 
-def _driver() -> dict[str, Any]:
-    try:
-        pynvml.nvmlInit()
-        return {"driver": pynvml.nvmlSystemGetDriverVersion()}
-    except pynvml.NVMLError as error:
-        return {"driver": None, "driver_unknown": str(error)}
+def governor() -> str | None:
+    """How the first core's clock is governed; None where the machine does not say, as in a virtual one."""
+    return _GOVERNOR.read_text(encoding="utf-8").strip() if _GOVERNOR.exists() else None
 
 
-def _cpu_model() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+def relevant_variables() -> dict[str, str]:
+    """The environment variables that may change what is measured, nothing that looks like a secret among them."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_VARIABLES) and not any(word in name for word in _SECRETS)
+    }
 
 
 def _version(package: str) -> str | None:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import torch
 import typer
-from rich.console import Console
 
 from .ahead import COMPILED, compile_ahead, tasks_of
 from .axes import UsageError
 from .cases import Case
-from .environment import command_line, describe
+from .measuring import LOG, Conduct, measure_run
+from .messages import Setup
+from .pool import Worker, WorkerError
 from .results import RunFolder, RunFolderError
-from .runner import Runner
-from .session import RUNS, forbid_tf32, interrupted, measure_cases, refuse
+from .rotation import Schedule
+from .session import RUNS, refuse
 from .sweeps import SWEEPS, expand
 from .timing import Timing
 
@@ -26,6 +27,8 @@ RED_EXIT = 1
 _ROOT = Path(__file__).resolve().parents[1]
 _DEVICE = torch.device("cuda")
 _TIMING = Timing(seconds=0.05)
+# A case that hangs must not take the minutes of all others.
+_CASE_TIMEOUT = 90.0
 # Kept back for the report, and the largest share of the whole time that compiling ahead may take.
 _REPORT_SECONDS, _AHEAD_SHARE = 45.0, 0.4
 # What the dry run's estimate assumes, in seconds: for a case, for a problem's results in float64, for what was compiled
@@ -50,7 +53,7 @@ def run_gpu(plan: Plan, *, dry_run: bool) -> int:
         _show(cases, plan)
         return 0
     folder = RunFolder(plan.out or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-gpu")  # noqa: DTZ005
-    if not torch.cuda.is_available():
+    if not torch.cuda.device_count():
         return refuse(UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases"))
     try:
         folder.require_new()
@@ -59,18 +62,30 @@ def run_gpu(plan: Plan, *, dry_run: bool) -> int:
     tests = _tests() if plan.tests else "skipped"
     if tests is None:
         return RED_EXIT
-    ahead = compile_ahead(tasks_of(cases, _DEVICE), _AHEAD_SHARE * 60 * plan.minutes)
+    try:
+        code = _measure(cases, plan, folder, tests, start)
+    except (RunFolderError, WorkerError) as error:
+        return refuse(error)
+    return code or _report(len(cases), folder, start)
+
+
+def _measure(cases: Sequence[Case], plan: Plan, folder: RunFolder, tests: str, start: float) -> int:
+    """Compile and measure within the minutes since `start`; return the exit code."""
+    # Another process asks the GPU what it supports: this one stays free of CUDA.
+    with Worker(Setup(str(_DEVICE), _TIMING), folder.path / LOG) as worker:
+        tasks = worker.call(tasks_of, cases, _DEVICE)
+    ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * plan.minutes)
     typer.echo(str(ahead))
-    forbid_tf32()
-    about = {"cases": len(cases), "minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
-    RunFolder.create(folder.path, {**describe(_DEVICE, command_line()), **about})
-    deadline = start + 60 * plan.minutes - _REPORT_SECONDS
-    done = measure_cases(cases, Runner(_DEVICE, _TIMING, deadline), folder, Console())
-    if done < len(cases):
-        return interrupted(done, len(cases), folder)
-    code = subprocess.run([sys.executable, "-m", "reports", str(folder.path.resolve())], cwd=_ROOT, check=False)
-    typer.echo(f"{done} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
-    return code.returncode
+    about = {"minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
+    schedule = Schedule(deadline=start + 60 * plan.minutes - _REPORT_SECONDS)
+    return measure_run(cases, _DEVICE, folder.path, Conduct(_TIMING, schedule, _CASE_TIMEOUT), about)
+
+
+def _report(count: int, folder: RunFolder, start: float) -> int:
+    """Write the report beside the rows; return its exit code."""
+    done = subprocess.run([sys.executable, "-m", "reports", str(folder.path.resolve())], cwd=_ROOT, check=False)
+    typer.echo(f"{count} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
+    return done.returncode
 
 
 def _tests() -> str | None:

@@ -10,8 +10,8 @@ from kernels import IMPLEMENTATIONS
 
 from .axes import ALIASES, AXES, UsageError
 from .cases import Case
+from .forecast import predicted_mib, refusal
 from .metrics import METRICS
-from .runner import predicted_mib, refusal
 from .sweeps import SWEEPS, expand
 from .yardsticks import YARDSTICKS
 

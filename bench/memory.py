@@ -1,13 +1,18 @@
-"""Peak memory of one call above what is resident before it, in a pass of its own."""
+"""Memory of one call, in a pass of its own: its peak above what is resident, and what torch and the driver reserve."""
 
 import ctypes
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+from torch import Tensor
 
+from .telemetry import telemetry_of
+
+_MIB = 2**20
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
 
@@ -23,24 +28,50 @@ def unmeasurable(device: torch.device) -> str | None:
     return None
 
 
-def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
-    """Bytes that a call takes at its peak, its results included: of torch's allocator on a GPU, resident on a CPU."""
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one call: its peak above what is resident; on a GPU torch's reserved peak, and the driver's figure."""
+
+    peak: int
+    reserved: int | None = None
+    driver: int | None = None
+
+    def columns(self) -> dict[str, float | None]:
+        """The columns of a row, in MiB."""
+        figures = {"peak_mib": self.peak, "reserved_mib": self.reserved, "driver_mib": self.driver}
+        return {name: None if figure is None else figure / _MIB for name, figure in figures.items()}
+
+
+def inputs_mib(tensors: Iterable[Tensor]) -> float:
+    """MiB of tensors, such as share their storage counted once."""
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values()) / _MIB
+
+
+def weigh(call: Callable[[], object], device: torch.device) -> Memory:
+    """The memory of a call, its results included: of torch's allocator on a GPU, resident on a CPU."""
     if device.type == "cuda":
-        # Half a second for all generations once torch.compile is loaded; what the last case left is young.
-        gc.collect(1)
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        call()
-        torch.cuda.synchronize(device)
-        return int(torch.cuda.max_memory_allocated(device) - before)
+        return _weigh_on_gpu(call, device)
     gc.collect()
     # What the C library has freed but kept would hide the growth.
     ctypes.CDLL(None).malloc_trim(0)
     before = psutil.Process().memory_info().rss
     _RESET.write_text("5", encoding="ascii")
     call()
-    return max(0, _peak_resident() - before)
+    return Memory(max(0, _peak_resident() - before))
+
+
+def _weigh_on_gpu(call: Callable[[], object], device: torch.device) -> Memory:
+    # Half a second for all generations once torch.compile is loaded; what the last case left is young.
+    gc.collect(1)
+    torch.cuda.synchronize(device)
+    # What earlier cases have left reserved is none of this one's.
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    peak = torch.cuda.max_memory_allocated(device) - before
+    return Memory(int(peak), int(torch.cuda.max_memory_reserved(device)), telemetry_of(device).process_bytes())
 
 
 def _peak_resident() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .metrics import METRICS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What was asked: the case, the Problem's fields by name among it.
 PARAMETERS = (
@@ -50,14 +50,39 @@ OUTCOMES = (
     "latency_ms",
     "latency_p20_ms",
     "latency_p80_ms",
+    "latency_low_ms",
+    "latency_high_ms",
     "samples",
+    "outliers",
+    "stop",
+    "timer",
+    "host_ms",
+    "warmup_s",
+    "compile_s",
+    "tune_s",
+    "inputs_mib",
     "peak_mib",
     "predicted_mib",
+    "reserved_mib",
+    "driver_mib",
+    "tainted",
+    "sm_mhz",
+    "memory_mhz",
+    "temperature_c",
+    "power_w",
+    "throttle",
+    "energy_mj",
+    "fingerprint",
     *METRICS,
 )
 COLUMNS = PARAMETERS + OUTCOMES
 # Columns that later versions of the schema brought; the others were there from the first.
-SINCE = {"kind": 2, "cache": 2, "bound": 2, "bound_fraction": 2, "settings": 2}
+SINCE = {
+    **dict.fromkeys(("kind", "cache", "bound", "bound_fraction", "settings"), 2),
+    **dict.fromkeys(("latency_low_ms", "latency_high_ms", "outliers", "stop", "timer", "host_ms", "warmup_s"), 3),
+    **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
+    **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle", "fingerprint"), 3),
+}
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 
@@ -103,12 +128,15 @@ class RunFolder:
         """
         folder = cls(path)
         folder.require_new()
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **environment}, indent=2)
-        folder.environment_path.write_text(text + "\n", encoding="utf-8")
+        folder.write_environment({"schema_version": SCHEMA_VERSION, **environment})
         with folder.csv_path.open("x", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(COLUMNS)
         folder.rows_path.touch(exist_ok=False)
         return folder
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Replace environment.json."""
+        replace_text(self.environment_path, json.dumps(environment, indent=2) + "\n")
 
     def require_new(self) -> None:
         """Make the folder, if it is not there.
@@ -125,17 +153,15 @@ class RunFolder:
         if taken:
             raise RunFolderError(f"{self.path} holds a run already ({taken[0]}): give another folder with --out")
 
-    def append(self, row: Row, samples_ms: Sequence[float]) -> None:
-        """Write a case's row and samples, on disk when this returns."""
+    def append(self, row: Row, samples_ms: Sequence[float], details: Mapping[str, Any] | None = None) -> None:
+        """Write a case's row and samples, and what belongs beside these, on disk when this returns."""
         unknown = row.keys() - set(COLUMNS)
         if unknown:
             raise ValueError(f"a row has the columns of bench.results.COLUMNS, got also {', '.join(sorted(unknown))}")
         case = {name: row[name] for name in PARAMETERS}
-        _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms)}) + "\n")
+        _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms), **(details or {})}) + "\n")
         _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
-        line = io.StringIO()
-        csv.writer(line).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
-        _append(self.csv_path, line.getvalue())
+        _append(self.csv_path, csv_line(row))
 
     def environment(self) -> dict[str, Any]:
         """What environment.json holds.
@@ -157,8 +183,36 @@ class RunFolder:
         return dict(environment)
 
 
+def csv_line(row: Row) -> str:
+    """A row as a line of results.csv."""
+    line = io.StringIO()
+    csv.writer(line).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
+    return line.getvalue()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Give a file another text at once: whoever reads it, after a crash too, finds the old one or the new one."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with beside.open("w", newline="", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    beside.replace(path)
+
+
 def _append(path: Path, text: str) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Add text to a file, on disk when this returns; all of it or, where the disk is full, nothing."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            left = text.encode()
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise

@@ -1,24 +1,23 @@
-"""Running cases: each leaves a row, whatever comes of it."""
+"""The steps of cases, in the process that measures: each leaves columns of a row, whatever comes of it."""
 
 import math
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
-from kernels import Problem, describe_settings, predicted_bytes, unsupported
+from kernels import Problem, describe_settings
 
-from .bounds import Work, mode_work
 from .cases import Case
 from .check import TOLERANCES, Expected, error_of, expect
-from .chips import Chip
-from .complexity import ITEMSIZE
-from .devices import chip_of
-from .environment import device_name
-from .memory import free_bytes, peak_bytes, unmeasurable
-from .metrics import counts, limits, rates
+from .energy import energy_per_call_mj
+from .first_call import FirstCall, first_call
+from .forecast import predicted_mib, refusal
+from .memory import free_bytes, inputs_mib, unmeasurable, weigh
 from .results import Row
+from .sources import capture_failures
+from .steps import Step
+from .telemetry import telemetry_of
 from .timing import Call, Timing, measure
 from .workloads import Tensors, build, call, draw
 
@@ -41,93 +40,112 @@ class _Prepared:
     problem: Problem
     scope: str
     tensors: Tensors
-    expected: Expected
     errors: dict[tuple[str, bool], float] = field(default_factory=dict)
+    _expected: Expected | None = None
+
+    @property
+    def expected(self) -> Expected:
+        """What the tensors give in float64."""
+        if self._expected is None:
+            self._expected = expect(self.problem, self.scope, self.tensors)
+        return self._expected
 
 
 @dataclass
 class Runner:
-    """Runs cases on one device, and keeps the last problem's tensors for the next case.
+    """Takes the steps of cases on one device, in this process, and keeps the last problem's tensors for the next case.
+
+    What a case times is built anew for every turn: a kept graph of `unfold` may fill the memory that the others need.
 
     Args:
         device: Where the cases run.
-        timing: How long each is measured.
-        deadline: When to stop measuring, on the clock of `time.monotonic`; later cases end as "timeout".
-        samples_ms: The latencies of the last case.
+        timing: How long a turn is measured.
     """
 
     device: torch.device
     timing: Timing
-    deadline: float = math.inf
-    samples_ms: list[float] = field(default_factory=list)
     _prepared: _Prepared | None = None
-    _chip: Chip | None = None
 
-    def __post_init__(self) -> None:
-        self._chip = chip_of(self.device)
+    def prepare(self, case: Case) -> Step:
+        """Refuse a case, or check its results and weigh its memory."""
+        return self._guarded(self._weigh, case)
 
-    def run(self, case: Case) -> Row:
-        """The row of a case."""
-        self.samples_ms = []
-        row: Row = {**case.parameters(), **counts(case), "device": device_name(self.device)}
+    def turn(self, case: Case, *, capture: bool = True) -> Step:
+        """Take the samples of one turn; with `capture`, a short call may be replayed from a CUDA graph."""
+        # A kept graph is of another stream, and cannot be captured.
+        capture = capture and case.mode != "backward"
+        return self._guarded(lambda *known: self._sample(*known, capture=capture), case)
+
+    def _guarded(self, step: Callable[[Case, Row], Step], case: Case) -> Step:
+        """Take a step; every failure becomes columns of the row, so that the sweep goes on."""
+        row: Row = {}
         try:
-            self._require_time()
-            self._require_support(case)
-            if case.yardstick is None:
-                row["predicted_mib"] = predicted_mib(case, self.device)
-                row["settings"] = describe_settings(
-                    case.implementation, case.problem, self.device, backward=case.backward
-                )
-                self._require_memory(row["predicted_mib"])
-            row |= self._measured(case, row, self._timed(case, row))
+            taken = step(case, row)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)  # so that an error of a kernel is this case's
         except _Refused as refused:
-            row |= {"status": refused.status, "reason": str(refused)}
+            return Step({**row, "status": refused.status, "reason": str(refused)})
         except Exception as error:  # noqa: BLE001  every case leaves a row, and the sweep goes on
             self._prepared = None
-            row |= _failure(error)
-        return row
+            failed = {**row, **_failure(error)}
+        else:
+            return taken
+        usable = still_usable(self.device)
+        return Step(failed if usable else {**failed, "status": "crashed"}, usable=usable)
 
-    def _timed(self, case: Case, row: Row) -> Call:
-        """What is timed: a yardstick, or an implementation once its results are right."""
+    def _weigh(self, case: Case, row: Row) -> Step:
+        """Fill in what is known of a case before it is timed."""
+        reason, first = refusal(case, self.device), None
+        if reason is not None:
+            raise _Refused("unsupported", reason)
+        if case.yardstick is None:
+            row["predicted_mib"] = predicted_mib(case, self.device)
+            row["settings"] = describe_settings(case.implementation, case.problem, self.device, backward=case.backward)
+            self._require_memory(row["predicted_mib"])
+            first = self._require_correct(case, row)
+            row["inputs_mib"] = inputs_mib(self._drawn(case).tensors.values())
+        timed = self._timed(case)
+        timed()
+        if unmeasurable(self.device) is None:
+            row |= weigh(timed, self.device).columns()
+        # Once, and not in every turn, as its window is long.
+        if self.timing.energy and self.device.type == "cuda" and case.cache == "hot":
+            row["energy_mj"] = energy_per_call_mj(timed, self.device, telemetry_of(self.device))
+        return Step(row, first=first)
+
+    def _sample(self, case: Case, row: Row, *, capture: bool) -> Step:
+        timed = self._timed(case)
+        timed()  # in a worker that took over, what was compiled has to be loaded first
+        latency = measure(timed, self.device, self.timing, case.cache, capture=capture)
+        return Step(row, latency, capture_failed=bool(capture_failures))
+
+    def _timed(self, case: Case) -> Call:
+        """What is timed: a yardstick or an implementation."""
         if case.yardstick is not None:
             return case.yardstick.timed(case.problem, case.scope, case.mode, self.device)
-        prepared = self._prepare(case)
-        workload = build(case.problem, case.scope, prepared.tensors, case.implementation)
+        return call(build(case.problem, case.scope, self._drawn(case).tensors, case.implementation), case.mode)
+
+    def _require_correct(self, case: Case, row: Row) -> FirstCall | None:
+        """Compare a case's results with those in float64; its first call, unless an earlier case has made it."""
+        prepared, first = self._drawn(case), None
         checked = (case.implementation, case.backward)
         if checked not in prepared.errors:
+            workload = build(case.problem, case.scope, prepared.tensors, case.implementation)
+            first = first_call(lambda: call(workload, case.mode), self.device)
             prepared.errors[checked] = error_of(workload, prepared.expected, backward=case.backward)
         error, tolerance = prepared.errors[checked], TOLERANCES[case.problem.dtype]
         row["error"] = None if math.isnan(error) else error
         if not error <= tolerance:
             raise _Refused("incorrect", f"relative error {error:.2e} against float64, at most {tolerance:.0e}")
-        return call(workload, case.mode)
+        return first
 
-    def _measured(self, case: Case, row: Row, timed: Call) -> dict[str, Any]:
-        """Time and weigh what a case times."""
-        latency = measure(timed, self.device, self.timing, case.cache)
-        self.samples_ms = latency.samples_ms
-        columns = latency.columns()
-        peak = None if unmeasurable(self.device) else peak_bytes(timed, self.device) / _MIB
-        limited = limits(work_of(case), self._chip, case.cache, columns["latency_ms"])
-        return {"status": "ok", **columns, "peak_mib": peak, **rates(row, columns["latency_ms"]), **limited}
-
-    def _prepare(self, case: Case) -> _Prepared:
+    def _drawn(self, case: Case) -> _Prepared:
         kept = self._prepared
         if kept is None or (kept.problem, kept.scope) != (case.problem, case.scope):
             self._prepared = None  # frees the last problem's tensors first
-            tensors = draw(case.problem, case.scope, self.device)
-            kept = _Prepared(case.problem, case.scope, tensors, expect(case.problem, case.scope, tensors))
+            kept = _Prepared(case.problem, case.scope, draw(case.problem, case.scope, self.device))
             self._prepared = kept
         return kept
-
-    def _require_time(self) -> None:
-        if time.monotonic() >= self.deadline:
-            raise _Refused("timeout", "not run: the time for the whole run was over")
-
-    def _require_support(self, case: Case) -> None:
-        reason = refusal(case, self.device)
-        if reason is not None:
-            raise _Refused("unsupported", reason)
 
     def _require_memory(self, needed_mib: float) -> None:
         """Refuse what a CPU would be killed for: there, an allocation fails only after the fact."""
@@ -136,32 +154,16 @@ class Runner:
             raise _Refused("out_of_memory", f"predicted {needed_mib:.0f} MiB, {free_mib:.0f} MiB are free: not tried")
 
 
-def refusal(case: Case, device: torch.device) -> str | None:
-    """Return why a case cannot run on a device, or None."""
-    if case.cache == "cold" and device.type != "cuda":
-        return "the caches of a CPU are not flushed: there, cache is hot"
-    if case.yardstick is not None:
-        return None
-    return unsupported(case.implementation, case.problem, device, backward=case.backward)
-
-
-def work_of(case: Case) -> Work | None:
-    """What a GPU has to do for a case; None where no bound is known: for a layer, and for most yardsticks."""
-    if case.yardstick is not None:
-        return case.yardstick.work(case.problem, case.scope, case.mode)
-    return mode_work(case.problem, case.mode) if case.scope == "operator" else None
-
-
-def predicted_mib(case: Case, device: torch.device) -> float:
-    """The peak of memory above the inputs that the implementation predicts; a layer adds its convolutions' tensors."""
-    problem = case.problem
-    needed = predicted_bytes(case.implementation, problem, device, backward=case.backward)
-    if case.scope == "layer":
-        out_pixels = problem.batch * problem.out_height * problem.out_width
-        in_pixels = problem.batch * problem.height * problem.width
-        maps = out_pixels * (problem.groups + problem.channels) + in_pixels * problem.groups
-        needed += maps * ITEMSIZE[problem.dtype] * (2 if case.backward else 1)
-    return needed / _MIB
+def still_usable(device: torch.device) -> bool:
+    """Whether a device answers after a failure; an illegal access makes CUDA refuse this process for good."""
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.empty_cache()
+        torch.ones(1, device=device).item()
+    except Exception:  # noqa: BLE001  whatever it raises, it does not answer
+        return False
+    return True
 
 
 def _failure(error: Exception) -> dict[str, str]:

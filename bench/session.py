@@ -1,8 +1,5 @@
 """One invocation of `python -m bench run`: from the words of the command to a run folder."""
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,15 +12,13 @@ from kernels import IMPLEMENTATIONS
 
 from .axes import UsageError, parse_axis
 from .cases import Case
-from .environment import command_line, describe
 from .listing import print_cases, print_listing
-from .progress import reporting
+from .measuring import FAILED_EXIT, Conduct, measure_run
+from .pool import WorkerError
 from .results import RunFolder, RunFolderError
-from .runner import Runner
 from .sweeps import Values, expand, require_sweep
-from .timing import Timing
 
-USAGE_EXIT, INTERRUPTED_EXIT = 2, 130
+USAGE_EXIT = 2
 RUNS = Path("reports/runs")
 
 
@@ -44,13 +39,14 @@ class Request:
         Raises:
             UsageError: There is no such device here.
         """
+        # Counted through the driver's library, without CUDA: this process must not be ended by what happens there.
+        count = torch.cuda.device_count()
         if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            return torch.device("cuda" if count else "cpu")
         try:
             device = torch.device(self.device)
         except RuntimeError:
             raise UsageError(f"there is no device {self.device!r}: expected auto, cpu, cuda or cuda:N") from None
-        count = torch.cuda.device_count()
         if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= count):
             raise UsageError(f"device {self.device!r} is not here: there are cpu and {count} cuda devices")
         return device
@@ -81,50 +77,32 @@ class Request:
         )
 
 
-def run_session(request: Request, out: Path | None, seconds: float, *, dry_run: bool) -> int:
+def run_session(request: Request, out: Path | None, conduct: Conduct, *, dry_run: bool) -> int:
     """Run or only show a request; return the exit code."""
-    console = Console()
     try:
         device = request.torch_device()
         cases = request.cases(device)
+        path = out or _new_path(request.sweep_name(device), conduct)
+        conduct.require_sense()
         if dry_run:
-            print_cases(cases, device, console)
+            print_cases(cases, device, Console())
             return 0
-        forbid_tf32()
-        path = out or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{request.sweep_name(device)}"  # noqa: DTZ005
-        folder = RunFolder.create(path, {**describe(device, command_line()), "cases": len(cases)})
+        code = measure_run(cases, device, path, conduct, {})
     except (UsageError, RunFolderError) as error:
         return refuse(error)
-    done = measure_cases(cases, Runner(device, Timing(seconds=seconds)), folder, console)
-    if done < len(cases):
-        return interrupted(done, len(cases), folder)
-    typer.echo(f"{done} cases are in {folder.csv_path}")
-    typer.echo(f"report them with: python -m reports {folder.path}")
-    return 0
+    except WorkerError as error:
+        typer.echo(f"error: {error}", err=True)
+        return FAILED_EXIT
+    if code == 0:
+        typer.echo(f"{len(cases)} cases are in {RunFolder(path).csv_path}")
+        typer.echo(f"report them with: python -m reports {path}")
+    return code
 
 
-def forbid_tf32() -> None:
-    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
-    torch.backends.cudnn.allow_tf32 = False
-
-
-def interrupted(done: int, of: int, folder: RunFolder) -> int:
-    """Say how far a run came; return the exit code."""
-    typer.echo(f"interrupted: {done} of {of} cases are done, in {folder.path}", err=True)
-    return INTERRUPTED_EXIT
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Let a Ctrl-C wait until a case is written whole."""
-    held: list[int] = []
-    usual = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if held:
-        raise KeyboardInterrupt
+def _new_path(sweep: str, conduct: Conduct) -> Path:
+    if conduct.resume:
+        raise UsageError("--resume needs --out RUN, the folder of the run to continue")
+    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{sweep}"  # noqa: DTZ005
 
 
 def list_session(what: str) -> int:
@@ -140,19 +118,3 @@ def refuse(error: Exception) -> int:
     """Say in one line why nothing is done; return the exit code."""
     typer.echo(f"error: {error}", err=True)
     return USAGE_EXIT
-
-
-def measure_cases(cases: Sequence[Case], runner: Runner, folder: RunFolder, console: Console) -> int:
-    """Run the cases in order, each on disk before the next; how many were done before an interrupt."""
-    done = 0
-    with reporting(cases, console) as report:
-        try:
-            for case in cases:
-                row = runner.run(case)
-                with _interrupts_held_back():
-                    folder.append(row, runner.samples_ms)
-                    done += 1
-                report(case, row)
-        except KeyboardInterrupt:
-            return done
-    return done

@@ -10,7 +10,7 @@ from rich.table import Table
 from kernels import FusedTuner, Problem, unsupported
 
 from .axes import UsageError
-from .environment import device_name
+from .devices import device_name
 from .session import Request, refuse
 from .tune import Found, tune
 

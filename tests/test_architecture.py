@@ -23,9 +23,13 @@ REPORTS_MAY_IMPORT = ("bench.results", "bench.compare")
 FREE_OF_TORCH = (
     "bench.results",
     "bench.compare",
+    "bench.turns",
+    "bench.export",
+    "bench.gate",
     "bench.complexity",
     "bench.chips",
     "bench.bounds",
+    "bench.quantiles",
     "reports",
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import torch
@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from bench.__main__ import app
 from bench.cases import Case
+from bench.messages import Setup
+from bench.runner import Runner
 from kernels import Problem
 
 CPU = torch.device("cpu")
@@ -30,6 +32,35 @@ def problem(**changes: Any) -> Problem:
 def case(implementation: str = "chunked", mode: str = "forward", scope: str = "operator", **changes: Any) -> Case:
     """A case of the small problem."""
     return Case(problem(**changes), scope, mode, implementation)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a user has kept, as launch settings or the doctor's roofs, is found by a test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+class InProcess:
+    """A worker that is no process: what a test plants here is what is measured."""
+
+    def __init__(self, setup: Setup, *_: Any) -> None:
+        self.runner = Runner(torch.device(setup.device), setup.timing)
+        self.prepare, self.turn = self.runner.prepare, self.runner.turn
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs measure in this process."""
+    monkeypatch.setattr("bench.measuring.Worker", InProcess)
 
 
 @pytest.fixture

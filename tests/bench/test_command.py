@@ -17,8 +17,9 @@ from bench.cases import Case
 from bench.environment import describe
 from bench.metrics import METRICS
 from bench.progress import reporting
-from bench.results import COLUMNS, Row, RunFolder
+from bench.results import COLUMNS, RunFolder
 from bench.runner import Runner
+from bench.steps import Step
 from bench.sweeps import SWEEPS
 from kernels import IMPLEMENTATIONS
 from tests.bench.conftest import CPU, Invoke, case
@@ -76,6 +77,9 @@ REFUSED = {
     "padding too large": (["-a", "k=3", "-a", "padding=2"], "got 2"),
     "no images": (["-a", "N=0"], "batch"),
     "stride": (["-a", "s=0"], "stride must be at least 1, got 0"),
+    "status to retry": (["--resume", "--out", "run", "--retry", "okay"], "'okay'"),
+    "retry without resume": (["--retry", "error"], "--resume"),
+    "no folder to resume": (["--resume"], "--out"),
 }
 
 
@@ -99,6 +103,7 @@ def test_an_axis_given_twice_is_not_dropped(invoke: Invoke, twice: list[str]) ->
     assert code == 2 or both
 
 
+@pytest.mark.usefixtures("in_process")
 def test_an_existing_run_is_left_alone(invoke: Invoke, tmp_path: Path) -> None:
     RunFolder.create(tmp_path / "run", {})
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
@@ -121,6 +126,7 @@ def test_a_dry_run_lists_cases_and_reasons(invoke: Invoke, tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_small_run(invoke: Invoke, tmp_path: Path) -> None:
     code, out, error = invoke("run", "quick", *SMALL)
     assert (code, error) == (0, "")
@@ -131,6 +137,7 @@ def test_a_small_run(invoke: Invoke, tmp_path: Path) -> None:
     require_run(path, ["ok"] * CASES)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_case_that_fails_does_not_end_the_run(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,22 +145,23 @@ def test_a_case_that_fails_does_not_end_the_run(
     code, out, _ = invoke("run", "quick", *SMALL, "--mode", "forward", "-a", "padding_mode=mask,zeros", "--out", "run")
     assert code == 0
     assert out.count("incorrect: relative error") == 2
-    require_run(tmp_path / "run", ["ok", "incorrect"] * 2)
+    require_run(tmp_path / "run", ["incorrect", "ok"] * 2)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_an_interrupt_keeps_what_is_done(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, calls = Runner.run, []
+    turn, calls = Runner.turn, []
 
-    def interrupted(self: Runner, one: Case) -> Row:
+    def interrupted(self: Runner, one: Case) -> Step:
         calls.append(one)
-        if len(calls) == 3:
+        if len(calls) == 7:
             raise KeyboardInterrupt
-        return run(self, one)
+        return turn(self, one)
 
-    monkeypatch.setattr(Runner, "run", interrupted)
-    code, _, error = invoke("run", "quick", *SMALL, "--out", "run")
+    monkeypatch.setattr(Runner, "turn", interrupted)
+    code, _, error = invoke("run", "quick", *SMALL, "--order", "blocked", "--out", "run")
     assert code == 130
-    assert error == f"interrupted: 2 of {CASES} cases are done, in run\n"
+    assert error == f"interrupted: 2 of {CASES} cases are done, in run; go on with --resume\n"
     require_run(tmp_path / "run", ["ok"] * 2)
 
 
@@ -199,6 +207,7 @@ def test_the_environment_says_where_it_ran() -> None:
     assert environment["host"]["threads_used"] == torch.get_num_threads()
     assert environment["argv"] == ["python", "-m", "bench"]
     assert environment["device"]["type"] == "cpu"
+    assert environment["doctor"] is None
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -216,7 +225,9 @@ def test_help_does_not_load_torch(arguments: list[str]) -> None:
     assert {"torch", "kernels", "triton"} & imported == set()
 
 
-@pytest.mark.parametrize("module", ["bench.results", "bench.metrics", "bench.complexity", "bench.bounds"])
+@pytest.mark.parametrize(
+    "module", ["bench.results", "bench.metrics", "bench.complexity", "bench.bounds", "bench.compare"]
+)
 def test_what_reports_read_loads_no_torch(module: str) -> None:
     done = python("-c", f"import sys, {module}; print({{'torch', 'kernels', {module!r}}} & set(sys.modules))")
     assert done.stdout == f"{{{module!r}}}\n"

@@ -13,12 +13,12 @@ import torch
 from bench import gpu
 from bench.ahead import Outcome
 from bench.cases import Case
-from bench.results import Row
 from bench.runner import Runner
+from bench.steps import Step
 from bench.sweeps import SWEEPS, expand
-from tests.bench.conftest import CPU, Invoke, case
+from tests.bench.conftest import CPU, InProcess, Invoke, case
 
-SMALL = [case("unfold"), case("chunked"), case("copy")]
+SMALL = [case("unfold"), case("chunked", m=3), case("copy", m=3)]
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         state["ahead"] = seconds
         return Outcome(len(list(tasks)), [], 0, 1.0)
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr("bench.measuring.Worker", InProcess)
+    monkeypatch.setattr(gpu, "Worker", InProcess)
     monkeypatch.setattr(gpu, "_DEVICE", CPU)
     monkeypatch.setattr(gpu, "expand", lambda *_: state["cases"])
     monkeypatch.setattr(gpu, "compile_ahead", compiled)
@@ -115,15 +117,15 @@ def test_a_run_is_not_overwritten(invoke: Invoke, tmp_path: Path, pretended: dic
 def test_an_interrupt_leaves_what_was_measured(
     invoke: Invoke, tmp_path: Path, pretended: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Runner.run
+    prepare = Runner.prepare
 
-    def interrupted(self: Runner, one: Case) -> Row:
+    def interrupted(self: Runner, one: Case) -> Step:
         if one is pretended["cases"][1]:
             raise KeyboardInterrupt
-        return run(self, one)
+        return prepare(self, one)
 
-    monkeypatch.setattr(Runner, "run", interrupted)
+    monkeypatch.setattr(Runner, "prepare", interrupted)
     code, _, error = invoke("gpu", "--out", tmp_path / "run")
     assert code == 130
-    assert error == f"interrupted: 1 of 3 cases are done, in {tmp_path / 'run'}\n"
+    assert error == f"interrupted: 1 of 3 cases are done, in {tmp_path / 'run'}; go on with --resume\n"
     assert len(rows_of(tmp_path / "run")) == 1

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench import memory
-from bench.memory import free_bytes, peak_bytes, unmeasurable
+from bench.memory import Memory, free_bytes, inputs_mib, unmeasurable, weigh
 from tests.bench.conftest import CPU, every_device
 
 MIB = 2**20
@@ -47,7 +47,7 @@ def test_peak_of_a_known_size(device: torch.device, call: Callable[[torch.device
     resident = filled(SIZE, device)
     # An earlier peak must not count.
     filled(2 * SIZE, device)
-    assert peak_bytes(lambda: call(device), device) == pytest.approx(expected, rel=0.2, abs=4 * MIB)
+    assert weigh(lambda: call(device), device).peak == pytest.approx(expected, rel=0.2, abs=4 * MIB)
     assert resident.nbytes == SIZE
 
 
@@ -67,3 +67,23 @@ def test_why_it_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_free_memory_is_some_of_all(device: torch.device) -> None:
     total = psutil.virtual_memory().total if device.type == "cpu" else torch.cuda.mem_get_info(device)[1]
     assert 0 < free_bytes(device) <= total
+
+
+def test_figures_in_mib() -> None:
+    assert Memory(3 * MIB, 8 * MIB, None).columns() == {"peak_mib": 3.0, "reserved_mib": 8.0, "driver_mib": None}
+    assert weigh(lambda: None, CPU).columns().keys() == {"peak_mib", "reserved_mib", "driver_mib"}
+
+
+def test_inputs_that_share_their_storage_count_once() -> None:
+    whole = torch.empty(MIB, dtype=torch.int8)
+    assert inputs_mib([whole, whole[: MIB // 2], torch.empty(MIB // 4)]) == 2.0
+    assert inputs_mib([]) == 0.0
+
+
+@pytest.mark.gpu
+def test_what_is_reserved_holds_what_is_taken() -> None:
+    device = torch.device("cuda")
+    resident = filled(SIZE, device)
+    memory = weigh(lambda: filled(SIZE, device), device)
+    assert memory.reserved is not None
+    assert memory.reserved >= memory.peak + resident.nbytes >= 2 * SIZE

@@ -72,6 +72,7 @@ def test_columns_are_the_contract() -> None:
     assert len(set(COLUMNS)) == len(COLUMNS)
     promised = "implementation mode scope status reason device error latency_ms latency_p20_ms latency_p80_ms samples "
     promised += "peak_mib predicted_mib paper_cost macs flops min_bytes images_per_s tflops gbps bound bound_fraction"
+    promised += " fingerprint"
     assert set(promised.split()) <= set(COLUMNS)
     assert set(SINCE) <= set(COLUMNS)
     assert max(SINCE.values()) <= SCHEMA_VERSION
@@ -112,10 +113,11 @@ def test_a_new_run_is_empty(folder: RunFolder) -> None:
 def test_rows_read_back(folder: RunFolder) -> None:
     rows = [ok(), failed(), ok(m=2, prior=False)]
     for row, samples in zip(rows, ([1.5, 1.25], [], [2.0]), strict=True):
-        folder.append(row, samples)
+        folder.append(row, samples, {"rounds": [len(samples)]})
     assert jsonl(folder.rows_path) == [{name: row.get(name) for name in COLUMNS} for row in rows]
     kept = jsonl(folder.samples_path)
     assert [line.pop("samples_ms") for line in kept] == [[1.5, 1.25], [], [2.0]]
+    assert [line.pop("rounds") for line in kept] == [[2], [0], [1]]
     assert kept == [{name: row[name] for name in PARAMETERS} for row in rows]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import Row
+from bench.results import SCHEMA_VERSION, Row
 from reports.bounds import bound_pictures, bound_table
 from reports.figures import Studio
 from reports.fits import fits
@@ -152,7 +152,9 @@ def test_runs_from_before_the_columns_are_read(make_run: MakeRun) -> None:
         (run / "results.csv").write_text(text, encoding="utf-8")
         assert "lacks 4 columns" in load_run(run, "run").warnings[0]
         environment = (run / "environment.json").read_text(encoding="utf-8")
-        (run / "environment.json").write_text(environment.replace('"schema_version": 2', '"schema_version": 1'))
+        (run / "environment.json").write_text(
+            environment.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 1')
+        )
         read = load_run(run, "run")
         assert read.warnings == []
         assert (read.rows["kind"][0], read.rows["cache"][0]) == ("implementation", cache)

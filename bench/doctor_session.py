@@ -1,0 +1,32 @@
+"""One invocation of `python -m bench doctor`: prints each check, keeps what was found."""
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from .axes import UsageError
+from .devices import device_name, forbid_tf32
+from .diagnosis import keep
+from .doctor import FAIL, Examination
+from .session import Request, refuse
+
+FAILED_EXIT = 1
+_COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
+
+
+def run_doctor(request: Request) -> int:
+    """Examine a device; return the exit code: 1 if a check failed."""
+    console = Console()
+    try:
+        device = request.torch_device()
+    except UsageError as error:
+        return refuse(error)
+    forbid_tf32()
+    examination = Examination(device)
+    typer.echo(f"{device_name(device)}: measured for about half a minute, keep the machine quiet")
+    for check in examination.run():
+        console.print(Text(check.verdict, style=_COLOURS[check.verdict]), Text(f"{check.name}: {check.found}"))
+        if check.advice and check.verdict != "PASS":
+            console.print(Text(f"     → {check.advice}"))
+    typer.echo(f"kept in {keep(device, examination.diagnosis())}, for runs on this device")
+    return FAILED_EXIT if any(check.verdict == FAIL for check in examination.checks) else 0

@@ -1,0 +1,32 @@
+"""What a worker is told and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .timing import Timing
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker measures on, and how long a turn is."""
+
+    device: str
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class Request:
+    """A step of a case ("prepare", "turn"), or a function of a module to "call", with its arguments."""
+
+    what: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request gave, or the exception in a line."""
+
+    value: Any = None
+    failure: str | None = None
