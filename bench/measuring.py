@@ -50,9 +50,13 @@ class Conduct:
 
     def turn(self, device: torch.device) -> Timing:
         """How long a turn is measured on a device."""
-        rounds = self.schedule.rounds
-        least = -(-self.timing.least(device) // rounds)
-        return replace(self.timing, seconds=self.timing.seconds / rounds, min_samples=least)
+        rounds, whole = self.schedule.rounds, self.timing
+        return replace(
+            whole,
+            seconds=whole.seconds / rounds,
+            warmup_seconds=whole.warmup_seconds / rounds,
+            min_samples=-(-whole.least(device) // rounds),
+        )
 
     @property
     def retried(self) -> frozenset[str]:

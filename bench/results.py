@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ class RunFolder:
         case = {name: row[name] for name in PARAMETERS}
         _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms), **(details or {})}) + "\n")
         _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
-        _append(self.csv_path, csv_line(row))
+        _append(self.csv_path, csv_lines([row]))
 
     def environment(self) -> dict[str, Any]:
         """What environment.json holds.
@@ -183,11 +183,11 @@ class RunFolder:
         return dict(environment)
 
 
-def csv_line(row: Row) -> str:
-    """A row as a line of results.csv."""
-    line = io.StringIO()
-    csv.writer(line).writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
-    return line.getvalue()
+def csv_lines(rows: Iterable[Row]) -> str:
+    """Rows as lines of results.csv."""
+    lines = io.StringIO()
+    csv.writer(lines).writerows([["" if row.get(name) is None else row[name] for name in COLUMNS] for row in rows])
+    return lines.getvalue()
 
 
 def replace_text(path: Path, text: str) -> None:

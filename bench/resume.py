@@ -14,7 +14,7 @@ from .results import (
     Row,
     RunFolder,
     RunFolderError,
-    csv_line,
+    csv_lines,
     replace_text,
 )
 
@@ -55,6 +55,7 @@ def require_resumable(folder: RunFolder) -> dict[str, Any]:
 def recover(folder: RunFolder) -> Recovered:
     """Read a run's rows and rewrite its files: each case once, no torn line, the table and the samples to match."""
     rows: dict[Key, Row] = {}
+    texts: dict[Key, str] = {}
     warnings, discarded = [], []
     lines = _lines(folder.rows_path)
     for number, line in enumerate(lines, 1):
@@ -67,15 +68,14 @@ def recover(folder: RunFolder) -> Recovered:
             continue
         key = key_of(row)
         rows.pop(key, None)  # so that the last row also has the last place
-        rows[key] = row
+        rows[key], texts[key] = row, line.decode().rstrip("\n") + "\n"
     if discarded:
         with (folder.path / DISCARDED).open("ab") as file:
             file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in discarded))
     samples = _last_samples(folder.samples_path, rows.keys())
     replace_text(folder.samples_path, "".join(samples))
-    replace_text(folder.rows_path, "".join(json.dumps(row) + "\n" for row in rows.values()))
-    table = [",".join(COLUMNS) + "\r\n", *(csv_line(row) for row in rows.values())]
-    replace_text(folder.csv_path, "".join(table))
+    replace_text(folder.rows_path, "".join(texts[key] for key in rows))
+    replace_text(folder.csv_path, ",".join(COLUMNS) + "\r\n" + csv_lines(rows.values()))
     return Recovered(rows, tuple(warnings))
 
 
