@@ -8,8 +8,6 @@ import torch
 import typer
 from rich.console import Console
 
-from kernels import IMPLEMENTATIONS
-
 from .axes import UsageError, parse_axis
 from .cases import Case
 from .listing import print_cases, print_listing
@@ -72,9 +70,7 @@ class Request:
             # Nothing flushes a CPU's caches: unless somebody insists, its cases are called what they are.
             overrides = {"cache": ("hot",), **overrides}
         names = [name for text in self.implementations for name in text.split(",")]
-        return expand(
-            require_sweep(self.sweep_name(device)), overrides, names or IMPLEMENTATIONS, yardsticks=self.yardsticks
-        )
+        return expand(require_sweep(self.sweep_name(device)), overrides, names, yardsticks=self.yardsticks)
 
 
 def run_session(request: Request, out: Path | None, conduct: Conduct, *, dry_run: bool) -> int:

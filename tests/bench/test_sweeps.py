@@ -33,14 +33,14 @@ def test_cases_are_valid_and_occur_once(name: str) -> None:
     cases = expand(SWEEPS[name], {})
     assert len(cases) == len(set(cases)) > 0
     beside = set(YARDSTICKS) if SWEEPS[name].yardsticks else set()
-    assert seen(cases, "implementation") == {*IMPLEMENTATIONS, *beside}
+    assert seen(cases, "implementation") == {*SWEEPS[name].implementations, *beside}
     assert all(case.mode in MODES and case.problem.out_height * case.problem.out_width > 0 for case in cases)
 
 
 @every_sweep
 def test_cases_of_one_problem_are_together(name: str) -> None:
     cases = expand(SWEEPS[name], {})
-    measured = len(IMPLEMENTATIONS) + len(YARDSTICKS) * SWEEPS[name].yardsticks
+    measured = len(SWEEPS[name].implementations) + len(YARDSTICKS) * SWEEPS[name].yardsticks
     runs = [key for key, _ in groupby(cases, key=lambda case: (case.problem, case.scope))]
     assert len(runs) == len(set(runs))
     for _, grouped in groupby(cases, key=lambda case: (case.problem, case.scope)):
@@ -163,3 +163,9 @@ def test_what_is_unknown_is_named() -> None:
 def test_an_added_axis_keeps_the_cases_of_a_problem_together() -> None:
     runs = [key for key, _ in groupby(swept(height=(7, 8)), key=lambda case: (case.problem, case.scope))]
     assert len(runs) == len(set(runs)) == 8
+
+
+def test_quick_leaves_out_what_compiles_for_long_unless_it_is_asked_for() -> None:
+    assert seen(expand(SWEEPS["quick"], {}), "implementation") == set(IMPLEMENTATIONS) - {"flex"}
+    assert seen(expand(SWEEPS["quick"], {}, ["flex"]), "implementation") == {"flex"}
+    assert seen(expand(SWEEPS["gpu"], {}), "implementation") >= set(IMPLEMENTATIONS)
