@@ -50,6 +50,11 @@ def test_right_on_a_gpu(case: Case) -> None:
     assert expected.violations(run("triton", inputs, case)) == {}
 
 
+@pytest.mark.gpu
+def test_an_aligned_call_before_an_unaligned_one_on_a_gpu() -> None:
+    test_an_aligned_call_before_an_unaligned_one("triton")
+
+
 @every_implementation
 def test_an_aligned_call_before_an_unaligned_one(implementation: str) -> None:
     """What was compiled for aligned tensors is not what runs on others."""
