@@ -58,7 +58,7 @@ def end(run: subprocess.Popen[str]) -> tuple[int, str]:
     return run.returncode, error
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_run_that_everything_happens_to(start: Start, tmp_path: Path) -> None:
     """kill −9 of the run, Ctrl-C, kill −9 of a worker, and at last two runs at once."""
     path = tmp_path / "run"
@@ -96,7 +96,7 @@ def test_a_run_that_everything_happens_to(start: Start, tmp_path: Path) -> None:
     assert {row["status"] for row in rows_of(path)} == {"ok"}
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_disk_that_fills(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "run"
     run = start(path, "--seconds", "0")
