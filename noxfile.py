@@ -24,14 +24,7 @@ def install(session: nox.Session, *groups: str) -> None:
 def tests(session: nox.Session) -> None:
     """Prove every implementation correct: the whole test suite, no GPU needed."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "--numprocesses=2", "-m", "not alone", *session.posargs)
-
-
-@nox.session(default=False)
-def tests_alone(session: nox.Session) -> None:
-    """Run the tests that need the machine to themselves, which kill a run at random moments."""
-    install(session, "test")
-    session.run("python", "-m", "pytest", "-m", "alone", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses=2", *session.posargs)
 
 
 @nox.session(default=False)
