@@ -25,7 +25,7 @@ _MOST_WORKERS = 14
 
 @dataclass(frozen=True)
 class Task:
-    """A problem for an implementation to compile, forward and backward."""
+    """A problem for an implementation to compile, forward and, where it has one, backward."""
 
     problem: Problem
     implementation: str
@@ -52,28 +52,26 @@ class Outcome:
 def tasks_of(cases: Iterable[Case], device: torch.device) -> list[Task]:
     """What the cases need compiled, each once and in their order."""
     wanted = dict.fromkeys((case.problem, case.implementation) for case in cases if case.implementation in COMPILED)
-    return [Task(*one, str(device)) for one in wanted if unsupported(one[1], one[0], device) is None]
+    return [Task(*one, str(device)) for one in wanted if _modes(Task(*one, str(device)))]
 
 
 def compile_ahead(tasks: Sequence[Task], seconds: float, workers: int | None = None) -> Outcome:
     """Run every task once in processes of their own, for so many seconds at the most."""
     start, wall = time.monotonic(), time.time()
-    failures: list[str] = []
-    done = 0
+    outcomes: list[str | None] = []
     if not tasks:
-        return Outcome(0, failures, 0, 0.0)
+        return Outcome(0, [], 0, 0.0)
     count = workers or max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1, len(tasks)))
     with multiprocessing.get_context("spawn").Pool(count) as pool:  # terminated on the way out
         results = pool.imap_unordered(run_task, tasks)
-        try:
-            for _ in tasks:
-                failure = results.next(max(0.0, start + seconds - time.monotonic()))
-                done += 1
-                failures += [failure] if failure else []
-        except multiprocessing.TimeoutError:
-            pass
+        while len(outcomes) < len(tasks):
+            try:
+                outcomes.append(results.next(max(0.0, start + seconds - time.monotonic())))
+            except multiprocessing.TimeoutError:
+                break
     forget_choices_since(wall)
-    return Outcome(len(tasks), failures, len(tasks) - done, time.monotonic() - start)
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    return Outcome(len(tasks), failures, len(tasks) - len(outcomes), time.monotonic() - start)
 
 
 def run_task(task: Task) -> str | None:
@@ -84,13 +82,23 @@ def run_task(task: Task) -> str | None:
     try:
         tensors = draw(task.problem, "operator", torch.device(task.device))
         workload = build(task.problem, "operator", tensors, task.implementation)
-        for mode in ("forward", "forward_backward"):
+        for mode in _modes(task):
             call(workload, mode)()
         if task.device.startswith("cuda"):
             torch.cuda.synchronize(task.device)
     except Exception as error:  # noqa: BLE001  the case itself will leave a row that says so
         return f"{task.implementation}: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return None
+
+
+def _modes(task: Task) -> list[str]:
+    """The modes in which a task's implementation takes its problem."""
+    device = torch.device(task.device)
+    return [
+        mode
+        for mode, backward in (("forward", False), ("forward_backward", True))
+        if unsupported(task.implementation, task.problem, device, backward=backward) is None
+    ]
 
 
 def forget_choices_since(wall: float) -> None:

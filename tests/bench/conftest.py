@@ -13,6 +13,7 @@ from bench.cases import Case
 from bench.messages import Setup
 from bench.runner import Runner
 from kernels import Problem
+from tests.bench.measured import Measured
 
 CPU = torch.device("cpu")
 every_device = pytest.mark.parametrize(
@@ -55,6 +56,12 @@ class InProcess:
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
+
+
+@pytest.fixture
+def runner() -> Measured:
+    """Measures a case at once, on the CPU."""
+    return Measured()
 
 
 @pytest.fixture

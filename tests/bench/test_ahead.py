@@ -32,6 +32,14 @@ def test_a_task_runs_forward_and_backward(monkeypatch: pytest.MonkeyPatch) -> No
     assert modes == ["forward", "forward_backward"]
 
 
+def test_an_implementation_without_a_backward_is_compiled_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = []
+    monkeypatch.setattr("bench.ahead.call", lambda _, mode: lambda: modes.append(mode))
+    (task,) = tasks_of([case("flex")], CPU)
+    assert run_task(task) is None
+    assert modes == ["forward"]
+
+
 def test_a_task_that_fails_says_why() -> None:
     failure = run_task(Task(problem(), "folded", "cpu"))
     assert failure is not None

@@ -1,70 +1,23 @@
 """Every case leaves a row, whatever comes of it; numbers that were not measured are not there."""
 
-import time
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor
 
 from bench import rotation, sources
 from bench import runner as runner_module
 from bench.bounds import bounds_us, largest, mode_work
 from bench.cases import Case
 from bench.chips import CHIPS
-from bench.devices import chip_of, device_name
+from bench.devices import chip_of
 from bench.forecast import predicted_mib
 from bench.metrics import counts, limits
-from bench.results import COLUMNS, PARAMETERS, Row
-from bench.rotation import Rotation, Schedule
-from bench.runner import Runner
-from bench.timing import Timing
+from bench.results import COLUMNS, PARAMETERS
 from bench.workloads import Tensors, draw
 from bench.yardsticks import YARDSTICKS
-from kernels import Problem, chunked, predicted_bytes
-from kernels.triton_fused import launch
+from kernels import Problem, predicted_bytes
 from kernels.triton_fused.settings import heuristic
 from tests.bench.conftest import CPU, case, every_device
-
-TIMING = Timing(seconds=0.0, warmup_seconds=0.0, block_seconds=0.0)
-MEASURED = {"latency_ms", "latency_p20_ms", "latency_p80_ms", "samples", "images_per_s", "tflops", "gbps", "peak_mib"}
-
-
-class Measured(Rotation):
-    """A runner whose cases are measured one at a time, each in one turn."""
-
-    def __init__(self, device: torch.device = CPU) -> None:
-        name, chip = device_name(device), chip_of(device)
-        super().__init__(Runner(device, TIMING), Schedule(rounds=1), name, chip)
-
-    def row(self, one: Case) -> Row:
-        (done,) = self.run([one])
-        self.samples_ms = done.latency.samples_ms
-        return done.row
-
-
-@pytest.fixture
-def runner() -> Measured:
-    return Measured()
-
-
-def require_no_numbers(row: Row, runner: Measured) -> None:
-    """Nothing was measured, and no number stands in for it."""
-    assert {name for name in MEASURED if row.get(name) is not None} == set()
-    assert runner.samples_ms == []
-    assert row["reason"]
-    assert "\n" not in row["reason"]
-    assert row.keys() <= set(COLUMNS)
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    """An implementation that fails."""
-
-    def run(*_: Any, **__: Any) -> Tensor:
-        raise error
-
-    return run
+from tests.bench.measured import TIMING, Measured
 
 
 @every_device
@@ -113,79 +66,6 @@ def test_inputs_are_those_that_were_drawn(runner: Measured) -> None:
     assert runner.row(case())["inputs_mib"] == pytest.approx(4 * (2 * 80 + 2 * 240 + 18) / 2**20)
 
 
-def test_unsupported(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "interpreting", lambda: False)
-    row = runner.row(case("triton"))
-    assert row["status"] == "unsupported"
-    assert "Triton kernels run on cuda tensors, got cpu" in row["reason"]
-    require_no_numbers(row, runner)
-    assert row["macs"] == counts(case())["macs"]
-
-
-@pytest.mark.parametrize(
-    ("factor", "said"), [(0.0, "relative error 1.00e+00 against float64, at most 1e-04"), (torch.nan, "nan")]
-)
-def test_incorrect_is_not_timed(runner: Measured, monkeypatch: pytest.MonkeyPatch, factor: float, said: str) -> None:
-    right, calls = chunked.run, []
-
-    def run(*args: Any) -> Tensor:
-        calls.append(args)
-        return factor * right(*args)
-
-    monkeypatch.setattr(chunked, "run", run)
-    for mode in ("forward", "backward", "forward_backward"):
-        calls.clear()
-        row = runner.row(case(mode=mode))
-        assert row["status"] == "incorrect"
-        assert said in row["reason"]
-        # Once as the first call, once for the check and never again; forward_backward is checked as backward was.
-        assert len(calls) == 2 * (mode != "forward_backward")
-        require_no_numbers(row, runner)
-
-
-def test_wrong_gradients_are_incorrect(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = chunked.run
-
-    def run(problem: Any, query: Tensor, key: Tensor, *rest: Any) -> Tensor:
-        return right(problem, query, key.detach() + 0 * key, *rest)
-
-    monkeypatch.setattr(chunked, "run", run)
-    assert runner.row(case(mode="forward"))["status"] == "ok"
-    for mode in ("backward", "forward_backward"):
-        row = runner.row(case(mode=mode))
-        assert row["status"] == "incorrect"
-        assert row["error"] == pytest.approx(1.0)
-        require_no_numbers(row, runner)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore."),
-        MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_out_of_memory(runner: Measured, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(chunked, "run", raising(error))
-    row = runner.row(case())
-    assert row["status"] == "out_of_memory"
-    assert type(error).__name__ in row["reason"]
-    require_no_numbers(row, runner)
-
-
-def test_what_cannot_fit_is_not_tried(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = predicted_mib(case(), CPU)
-    monkeypatch.setattr(runner_module, "free_bytes", lambda _: int(needed * 2**20) - 1)
-    monkeypatch.setattr(runner_module, "draw", raising(AssertionError("tried")))
-    row = runner.row(case())
-    assert row["status"] == "out_of_memory"
-    assert "not tried" in row["reason"]
-    assert row["predicted_mib"] == needed
-    require_no_numbers(row, runner)
-
-
 def test_a_yardstick_is_timed_and_not_checked(runner: Measured) -> None:
     for name in YARDSTICKS:
         row = runner.row(case(name, "backward"))
@@ -217,46 +97,6 @@ def test_the_bound_is_the_operators(runner: Measured) -> None:
     assert row["bound_fraction"] * row["latency_ms"] * 1e3 == pytest.approx(max(bounds.values()))
     assert layer["status"] == "ok"
     assert "bound" not in layer
-
-
-def test_a_cold_cache_needs_a_gpu(runner: Measured) -> None:
-    for name in ("unfold", "copy"):
-        one = case(name)
-        row = runner.row(Case(one.problem, one.scope, one.mode, one.implementation, "cold"))
-        assert (row["status"], row["cache"]) == ("unsupported", "cold")
-        assert "not flushed" in row["reason"]
-        require_no_numbers(row, runner)
-
-
-def test_after_the_deadline_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "draw", raising(AssertionError("run")))
-    runner = Measured()
-    runner.schedule = Schedule(deadline=time.monotonic())
-    row = runner.row(case())
-    assert row["status"] == "timeout"
-    require_no_numbers(row, runner)
-
-
-def test_an_error_ends_the_case_and_not_the_sweep(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = runner.row(case("unfold"))
-    with monkeypatch.context() as broken:
-        broken.setattr(chunked, "run", raising(ZeroDivisionError("of one line\nand another")))
-        row = runner.row(case())
-    assert (row["status"], row["reason"]) == ("error", "ZeroDivisionError: of one line")
-    require_no_numbers(row, runner)
-    after = [runner.row(case("unfold")), runner.row(case())]
-    assert [one["status"] for one in (before, *after)] == ["ok"] * 3
-
-
-def test_an_error_without_words_has_a_reason(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunked, "run", raising(KeyError()))
-    assert runner.row(case())["reason"] == "KeyError: KeyError()"
-
-
-def test_an_interrupt_is_not_a_row(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunked, "run", raising(KeyboardInterrupt()))
-    with pytest.raises(KeyboardInterrupt):
-        runner.row(case())
 
 
 def test_tensors_are_drawn_once_per_problem(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
