@@ -136,8 +136,11 @@ def compare_(  # noqa: PLR0913
 ) -> None:
     """Judge run B against run A: exit code 0 nothing worse, 1 slower, 2 usage, 3 incorrect, 4 not enough evidence."""
     from .compare import Settings, compare_folders
+    from .crashes import crash_is_no_verdict
 
-    raise typer.Exit(compare_folders(a, b, Settings(tolerance, confidence, across_devices), out, form))
+    with crash_is_no_verdict():
+        code = compare_folders(a, b, Settings(tolerance, confidence, across_devices), out, form)
+    raise typer.Exit(code)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -149,9 +152,12 @@ def gate(
     out: Annotated[Path | None, typer.Option(help="a folder; a new one under reports/runs if left out")] = None,
 ) -> None:
     """Measure the kernels of BASE and of the working tree in turns, and exit as compare; the rest goes to `run`."""
+    from .crashes import crash_is_no_verdict
     from .gate import Gate, run_gate
 
-    raise typer.Exit(run_gate(Gate(base, tuple(context.args), turns, tolerance, out)))
+    with crash_is_no_verdict():
+        code = run_gate(Gate(base, tuple(context.args), turns, tolerance, out))
+    raise typer.Exit(code)
 
 
 @app.command()

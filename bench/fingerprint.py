@@ -14,8 +14,11 @@ _IDENTITY = {
     "device": ("type", "name", "uuid", "driver"),
     "versions": None,
     "settings": ("tf32",),
+    "variables": None,
     "code": ("version",),
 }
+# Variables that say where something is, and not how it is computed.
+_PLACES = ("CACHE", "VISIBLE_DEVICES")
 
 
 def code_version(root: Path = _ROOT) -> str:
@@ -31,5 +34,6 @@ def fingerprint(environment: Mapping[str, Any]) -> str:
     parts = {}
     for part, names in _IDENTITY.items():
         found = environment.get(part) or {}
-        parts[part] = dict(found) if names is None else {name: found.get(name) for name in names}
+        counted = names or [name for name in found if not any(place in name for place in _PLACES)]
+        parts[part] = {name: found.get(name) for name in counted}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

