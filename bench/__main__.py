@@ -110,10 +110,10 @@ def tune_(
 @app.command()
 def profile(  # noqa: PLR0913
     case: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="CASE",
-            help="RUN:LINE, a line of a run's results.jsonl from 1; or words of a case's label, as 'unfold forward k5'",
+            help="RUN:LINE, a line of a run's results.jsonl from 1; or words of a case's label, as: unfold forward k5",
         ),
     ] = None,
     axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE for any axis")] = None,
@@ -134,7 +134,7 @@ def profile(  # noqa: PLR0913
     from .session import Request
 
     request = Request(None, tuple(axis or ()), (implementation,) if implementation else (), mode, device)
-    raise typer.Exit(run_profile(Wanted(case, request, out, calls, case_timeout)))
+    raise typer.Exit(run_profile(Wanted(" ".join(case or ()), request, out, calls, case_timeout)))
 
 
 @app.command()

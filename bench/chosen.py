@@ -48,7 +48,7 @@ class Chosen:
     line: int | None = None
 
 
-def choose(text: str | None, request: Request, device: torch.device) -> Chosen:
+def choose(text: str, request: Request, device: torch.device) -> Chosen:
     """The case that a text (RUN:LINE, or words of a label) and a request's options name together.
 
     What neither names is as in the row, or as in the middle of the device's own sweep.
@@ -57,7 +57,7 @@ def choose(text: str | None, request: Request, device: torch.device) -> Chosen:
         UsageError: They name no case, or several, or contradict each other.
         RunFolderError: The run is none.
     """
-    row = _ROW.fullmatch(text.strip()) if text else None
+    row = _ROW.fullmatch(text.strip())
     base: Values = {**DEFAULTS, **_SWEEPS[request.sweep_name(device)].base}
     names: list[str] = [name for option in request.implementations for name in option.split(",")]
     texts = [*request.axes, *([f"mode={request.mode}"] if request.mode else [])]
@@ -68,7 +68,7 @@ def choose(text: str | None, request: Request, device: torch.device) -> Chosen:
         base = {**base, **{name: (value,) for name, value in parameters.items() if name in AXES}}
         names = names or [str(parameters["implementation"])]
     else:
-        words = _Words.read((text or "").split())
+        words = _Words.read(text.split())
         names, texts = [*words.implementations, *names], [*words.axes, *texts]
     if not (text or names or texts):
         raise UsageError("which case? Give RUN:LINE, words of a case's label, or axes; see --help")
@@ -123,7 +123,7 @@ def _parameters(run: Path, line: int) -> dict[str, Any]:
         raise UsageError(f"{folder.rows_path} has lines 1 to {len(lines)}, got {line}")
     try:
         row = json.loads(lines[line - 1])
-        return {name: row[name] for name in PARAMETERS if name in row} | {"implementation": row["implementation"]}
+        return {"implementation": row["implementation"], **{name: row[name] for name in PARAMETERS if name in row}}
     except (ValueError, TypeError, KeyError):
         raise UsageError(f"line {line} of {folder.rows_path} is not a row") from None
 

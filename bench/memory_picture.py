@@ -10,6 +10,8 @@ from .trace import Trace, readable
 _MIB, _MS = 2**20, 1e3
 _LINE, _RULE = "#0072B2", "#D55E00"
 _LONGEST = 60
+# Steps up of this share of the peak are named.
+_LARGE = 0.15
 
 
 def peak_of(trace: Trace) -> tuple[float, str]:
@@ -35,6 +37,11 @@ def draw_memory(trace: Trace, title: str, predicted_mib: float | None, path: Pat
             place = (trace.typical.duration / _MS, predicted_mib)
             axes.annotate(above, place, (-4, 3), textcoords="offset points", color=_RULE, ha="right")
         text = f"peak {peak_mib:.3g} MiB" + (f", in {shortened(readable(operation))}" if operation else "")
+        for level, below in zip(trace.memory[1:], trace.memory, strict=False):
+            if level != highest and level.allocated - below.allocated > _LARGE * highest.allocated:
+                place = (level.time / _MS, level.allocated / _MIB)
+                name = shortened(readable(level.operation), 24)
+                axes.annotate(name, place, (3, 3), textcoords="offset points", fontsize=7, color=_LINE)
         late = highest.time > trace.typical.duration / 2
         axes.plot([highest.time / _MS], [peak_mib], "o", color=_LINE, markersize=4)
         place = (highest.time / _MS, peak_mib)

@@ -87,7 +87,7 @@ def count(case: Path, device: str, log: Path, seconds: float, *, cold: bool) -> 
     except subprocess.TimeoutExpired:
         raise Unavailable(f"ncu took more than {seconds:g} s") from None
     text = log.read_text(encoding="utf-8") if log.exists() else ""
-    reason = failure("\n".join([text, done.stdout, done.stderr]), done.returncode)
+    reason = failure(f"{text}\n{done.stdout}\n{done.stderr}", done.returncode)
     if reason is not None:
         raise Unavailable(reason)
     return parse(text)
@@ -115,17 +115,12 @@ def parse(text: str) -> list[Counted]:
         Unavailable: There is no table, or no launch in it.
     """
     lines = [line for line in text.splitlines() if line.startswith('"')]
-    rows = [dict(zip(lines_of(lines)[0], cells, strict=True)) for cells in lines_of(lines)[1:]] if lines else []
+    rows = list(csv.DictReader(lines))
     if len(rows) < 2 or _KERNEL not in rows[0]:  # the first one holds the units
         raise Unavailable("ncu wrote no table of counters")
     units, launches = rows[0], rows[1:]
     kernels = dict.fromkeys(row[_KERNEL] for row in launches)
     return [_counted(kernel, [row for row in launches if row[_KERNEL] == kernel], units) for kernel in kernels]
-
-
-def lines_of(lines: Sequence[str]) -> list[list[str]]:
-    """Lines of CSV as cells."""
-    return list(csv.reader(lines))
 
 
 def _counted(kernel: str, launches: Sequence[Mapping[str, str]], units: Mapping[str, str]) -> Counted:
@@ -142,4 +137,4 @@ def _value(cell: str, unit: str) -> float | None:
     """A number as ncu prints it, with commas between thousands, in nanoseconds, bytes or the unit itself."""
     if cell.strip().lower() in _MISSING:
         return None
-    return float(cell.replace(",", "")) * _SCALES.get(unit, 1.0)
+    return float(cell.replace(",", "")) * float(_SCALES.get(unit, 1))

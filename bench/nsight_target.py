@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .cases import make_case
+from .cases import Case, make_case
 from .devices import forbid_tf32
 from .profiling import Steady
 
@@ -15,19 +15,21 @@ _WARMUP_CALLS = 2
 
 def main() -> None:
     """Compile and warm up outside of what is counted, then make the one call."""
-    values = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    device = torch.device(sys.argv[2])
-    implementation = values.pop("implementation")
-    del values["kind"]
     forbid_tf32()
-    torch.cuda.set_device(device)
-    steady = Steady(make_case(values, implementation), device)
+    steady = Steady(read_case(Path(sys.argv[1])), torch.device(sys.argv[2]))
     for _ in range(_WARMUP_CALLS):
         steady.run()
     runtime = torch.cuda.cudart()
     runtime.cudaProfilerStart()
     steady.run()
     runtime.cudaProfilerStop()
+
+
+def read_case(path: Path) -> Case:
+    """The case whose parameters a file holds as a JSON object."""
+    parameters = json.loads(path.read_text(encoding="utf-8"))
+    del parameters["kind"]  # it follows from the name
+    return make_case(parameters, parameters.pop("implementation"))
 
 
 if __name__ == "__main__":

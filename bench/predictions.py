@@ -15,6 +15,8 @@ from .offline import ARCHITECTURES, Report, Task, examine
 from .processes import spread
 
 _THREADS = 32
+# Those in which each fused kernel is launched for the case's problem and no other.
+_SCOPES = ("operator", "layer")
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ def symbol(kernel: str) -> str:
 
 
 def predict(case: Case, chip: Chip | None) -> Predictions:
-    """The predictions of the fused kernels of a case on a chip; none for other implementations."""
-    if case.implementation != "triton":
-        return Predictions({}, ("only the fused kernels (triton) are predicted kernel by kernel",))
+    """The predictions of the fused kernels of a case on a chip; none for other implementations and scopes."""
+    if case.implementation != "triton" or case.scope not in _SCOPES:
+        return Predictions({}, (f"only kernels of triton in the scopes {' and '.join(_SCOPES)} are predicted",))
     if chip is None:
         return Predictions({}, ("the GPU's rates are not known (bench/chips.py), so there are no bounds",))
     kernels = {}

@@ -10,7 +10,7 @@ from .memory_picture import peak_of, shortened
 from .nsight import COUNTERS, Counted
 from .predictions import Predictions
 from .proton import Ran
-from .trace import END, Timeline, Trace, readable
+from .trace import END, Gap, Timeline, Trace, readable
 
 TRACE, OPERATIONS, PICTURE, PAGE, SUMMARY = "trace.json", "ops.csv", "memory.png", "profile.md", "profile.json"
 PROTON, NSIGHT = "proton.hatchet", "nsight.csv"
@@ -43,7 +43,7 @@ class Profile:
         peak_mib, _ = peak_of(self.trace)
         return {
             "calls": calls,
-            "call_ms": self.trace.typical.duration / 1e3,
+            "call_ms": sum(call.duration for call in self.trace.calls) / calls / 1e3,
             "busy_ms": timeline.busy / calls / 1e3,
             "idle_ms": sum(gap.duration for gap in timeline.gaps) / calls / 1e3,
             "launches": sum(one.count for one in timeline.operations) / calls,
@@ -95,16 +95,19 @@ def _head(profile: Profile) -> Iterator[str]:
     found, where = profile.summary(), profile.trace.main.where
     place = "the GPU" if where == "device" else "the calling thread"
     yield (
-        f"On {profile.machine}: {found['calls']} calls, one at a time, each from an idle device. The median call took "
-        f"{found['call_ms']:.4g} ms under the profiler, which slows it down: its times say where the time goes, and "
-        "those of a run how long a call takes."
+        f"On {profile.machine}: {found['calls']} calls, one at a time, each from an idle device. On average a "
+        f"call took {found['call_ms']:.4g} ms under the profiler, which slows it down: here it is told where the time "
+        "goes, and by a run how long a call takes."
     )
     yield (
         f"In a call {place} worked for {found['busy_ms']:.4g} ms and was idle for {found['idle_ms']:.4g} ms; "
         f"{found['launches']:.4g} {'launches' if where == 'device' else 'operations'}, the most time of them in "
         f"`{shortened(str(found['largest']))}` ({found['largest_share']:.0%})."
     )
-    yield f"Open [{TRACE}]({TRACE}) in https://ui.perfetto.dev or chrome://tracing; [{OPERATIONS}]({OPERATIONS}) has all names."
+    yield (
+        f"Open [{TRACE}]({TRACE}) in https://ui.perfetto.dev or chrome://tracing; "
+        f"[{OPERATIONS}]({OPERATIONS}) has every name in full."
+    )
 
 
 def _timeline(timeline: Timeline, trace: Trace) -> Iterator[str]:
@@ -131,12 +134,13 @@ def _timeline(timeline: Timeline, trace: Trace) -> Iterator[str]:
     note = "" if device else " Times are an operation's own, without those that it calls."
     yield f"Launches and times are of one call, the mean of {calls}.{note}"
     if timeline.gaps and timeline.busy:
-        longest = "; ".join(
-            f"{gap.duration:.1f} before {gap.before if gap.before == END else '`' + shortened(readable(gap.before)) + '`'}"
-            for gap in timeline.gaps[:_GAPS]
-        )
+        longest = "; ".join(f"{gap.duration:.1f} before {_next(gap)}" for gap in timeline.gaps[:_GAPS])
         what = "Gaps between kernels" if device else "Gaps between operations on the calling thread"
         yield f"{what}: {len(timeline.gaps) / calls:.4g} in a call, the longest of all calls, in µs: {longest}."
+
+
+def _next(gap: Gap) -> str:
+    return END if gap.before == END else f"`{shortened(readable(gap.before))}`"
 
 
 def _memory(profile: Profile) -> Iterator[str]:

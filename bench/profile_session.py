@@ -46,7 +46,7 @@ class _Refused(Exception):  # noqa: N818
 class Wanted:
     """What a user asked for: a case in the command's own words, where the profile goes, and how much of it."""
 
-    text: str | None
+    text: str
     request: Request
     out: Path | None = None
     calls: int = 5
@@ -65,7 +65,7 @@ def run_profile(wanted: Wanted) -> int:
                 held.enter_context(locked(chosen.run))  # a run that is being measured is left alone
         except (UsageError, RunFolderError) as error:
             return refuse(error)
-        typer.echo(f"profiling {chosen.case.label()} on {device}")
+        typer.echo(f"profiling {chosen.case.label()} on {device}", err=True)
         try:
             profile = _Session(chosen, device, folder, wanted).profile()
         except _Refused as refused:
@@ -117,6 +117,8 @@ class _Session:
         known, machine, predictions = self._trace()
         trace = read_trace(folder / TRACE)
         missing: dict[str, str] = {}
+        if self.device.type == "cuda" and trace.device is None:
+            missing["GPU trace"] = "torch.profiler saw no kernel: CUPTI, which it asks, may not be permitted"
         proton = _tried("Proton", self._proton, missing)
         counted = _tried("Nsight Compute", self._nsight, missing)
         profile = Profile(case.label(), machine, known, trace, proton, counted, predictions, missing)

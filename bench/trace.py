@@ -1,8 +1,8 @@
-"""A trace of torch.profiler, as chrome://tracing and Perfetto read it: its operations, gaps and memory. Free of torch."""
+"""A trace of torch.profiler, as chrome://tracing and Perfetto read it: operations, gaps, memory. Free of torch."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 # What a profiled call is named in the trace.
 CALL = "profiled call"
 END = "the end of the call"
-_DEVICE = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
+_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 _MEMORY = "[memory]"
 _FUNCTOR = re.compile(r"\w*[Ff]unctor\w*|\w+_kernel_cuda\b|\w+_kernel_impl\b|\w+_kernel(?=\()")
 _PREFIXES = {"autograd::engine::evaluate_function: ": "autograd ", "torch::autograd::": "", "aten::": ""}
@@ -78,7 +78,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a trace says of the calls that were profiled: the memory is that of the call `typical`, of median duration."""
+    """What a trace says of the calls that were profiled; the memory is of the call `typical`, of median duration."""
 
     calls: Sequence[Span]
     host: Timeline
@@ -106,10 +106,10 @@ def read_trace(path: Path) -> Trace:
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
     except (ValueError, KeyError, TypeError) as error:
         raise TraceError(f"{path} is not a trace in JSON: {error}") from None
-    calls = sorted(_spans(events, {"user_annotation"}, CALL), key=lambda span: span.start)
+    calls = sorted(_spans(events, ("user_annotation",), CALL), key=lambda span: span.start)
     if not calls:
         raise TraceError(f"{path} holds no {CALL!r}")
-    host = list(_spans(events, {"cpu_op"}))
+    host = list(_spans(events, ("cpu_op",)))
     kernels = list(_spans(events, _DEVICE))
     on_device = any(call.holds(kernel) for call in calls for kernel in kernels)
     typical = sorted(calls, key=lambda call: call.duration)[len(calls) // 2]
@@ -135,7 +135,9 @@ def readable(name: str) -> str:
     return f"{base} [{functors[0]}]" if functors else base
 
 
-def _spans(events: Iterable[Mapping[str, Any]], categories: Iterable[str], name: str | None = None) -> Iterator[Span]:
+def _spans(
+    events: Iterable[Mapping[str, Any]], categories: Container[str | None], name: str | None = None
+) -> Iterator[Span]:
     for event in events:
         if event["ph"] == "X" and event.get("cat") in categories and name in (None, event["name"]):
             place = (event["pid"], event["tid"])
@@ -200,7 +202,7 @@ def _levels(
     changes = [
         (float(event["ts"]), int(event["args"]["Total Allocated"]), int(event["args"]["Bytes"]))
         for event in events
-        if event["name"] == _MEMORY and (event["args"]["Device Type"] != 0) == on_device
+        if event.get("name") == _MEMORY and (event["args"]["Device Type"] != 0) == on_device
     ]
     within = sorted(change for change in changes if call.start <= change[0] <= call.end)
     if not within:
