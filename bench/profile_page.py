@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .memory_picture import peak_of, shortened
+from .memory_picture import largest_steps, peak_of, shortened
 from .nsight import COUNTERS, Counted
 from .predictions import Predictions
 from .proton import Ran
@@ -151,6 +151,8 @@ def _memory(profile: Profile) -> Iterator[str]:
     known = {"predicted_mib": "predicted", "peak_mib": "weighed outside of the profiler"}
     beside = [f"{profile.known[name]:.4g} MiB {text}" for name, text in known.items() if profile.known.get(name)]
     yield f"Peak above the inputs: {peak_mib:.4g} MiB allocated{in_}" + "".join(f"; {text}" for text in beside) + "."
+    steps = [f"{size:.4g} in `{shortened(readable(name))}`" for size, name in largest_steps(profile.trace, _GAPS)]
+    yield f"Allocated at once, the most, in MiB: {'; '.join(steps) or 'nothing'}."
 
 
 def _bounds(profile: Profile) -> Iterator[str]:

@@ -13,6 +13,8 @@ CALL = "profiled call"
 END = "the end of the call"
 _DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 _MEMORY = "[memory]"
+# What allocates for another operation, which is the one to name.
+_ALLOCATORS = ("aten::empty", "aten::empty_strided", "aten::empty_like", "aten::new_empty", "aten::resize_")
 _FUNCTOR = re.compile(r"\w*[Ff]unctor\w*|\w+_kernel_cuda\b|\w+_kernel_impl\b|\w+_kernel(?=\()")
 _PREFIXES = {"autograd::engine::evaluate_function: ": "autograd ", "torch::autograd::": "", "aten::": ""}
 
@@ -69,7 +71,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Level:
-    """Bytes of allocated memory from a time in µs on, and the innermost operation that changed them, "" for none."""
+    """Bytes of allocated memory from a time in µs on, and the operation that changed them, "" for none."""
 
     time: float
     allocated: int
@@ -216,4 +218,5 @@ def _levels(
 
 def _innermost(spans: Iterable[Span], time: float) -> str:
     around = [span for span in spans if span.start <= time <= span.end]
+    around = [span for span in around if span.name not in _ALLOCATORS] or around
     return min(around, key=lambda span: span.duration).name if around else ""
