@@ -4,7 +4,7 @@ Under the names of Nsight's counters, so that both stand side by side.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .axes import UsageError
 from .binaries import require_tools
@@ -48,15 +48,13 @@ def predict(case: Case, chip: Chip | None) -> Predictions:
         return Predictions({}, (f"only kernels of triton in the scopes {' and '.join(_SCOPES)} are predicted",))
     if chip is None:
         return Predictions({}, ("the GPU's rates are not known (bench/chips.py), so there are no bounds",))
-    kernels = {}
+    bounds = {}
     for kernel in MODES[case.mode]:
         work = kernel_work(case.problem, kernel)
-        kernels[symbol(kernel)] = Prediction(kernel, bounds_us(work, chip), _bound(work, chip))
+        bounds[symbol(kernel)] = Prediction(kernel, bounds_us(work, chip), _bound(work, chip))
     compiled, notes = _compiled(case, chip)
-    for name, report in compiled.items():
-        known = kernels[name]
-        kernels[name] = Prediction(known.kernel, known.bounds_us, known.bound, offline_counters(report, chip))
-    return Predictions(kernels, notes)
+    offline = {name: offline_counters(report, chip) for name, report in compiled.items()}
+    return Predictions({name: replace(one, offline=offline.get(name, {})) for name, one in bounds.items()}, notes)
 
 
 def _compiled(case: Case, chip: Chip) -> tuple[dict[str, Report], tuple[str, ...]]:

@@ -158,17 +158,17 @@ def _memory(profile: Profile) -> Iterator[str]:
 def _bounds(profile: Profile) -> Iterator[str]:
     ran = {one.name: one.total / one.count for one in profile.trace.main.operations}
     yield "## Against the bounds"
-    kernels = profile.predictions.kernels
-    names = list(next(iter(kernels.values())).bounds_us)
+    predicted = profile.predictions.kernels
+    names = list(next(iter(predicted.values())).bounds_us)
     rows = []
-    for name, kernel in kernels.items():
-        time, issued = ran.get(name), kernel.offline.get("time, ns")
-        limit = max(kernel.bounds_us.values())
+    for name, one in predicted.items():
+        time, issued = ran.get(name), one.offline.get("time, ns")
+        limit = max(one.bounds_us.values())
         rows.append(
             [
-                kernel.kernel,
+                one.kernel,
                 "" if time is None else f"{time:.1f}",
-                *(f"{kernel.bounds_us[bound]:.1f}" for bound in names),
+                *(f"{one.bounds_us[bound]:.1f}" for bound in names),
                 "" if issued is None else f"{issued / 1e3:.1f}",
                 "" if time is None else f"{limit / time:.0%}",
             ]

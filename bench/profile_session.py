@@ -59,10 +59,10 @@ def run_profile(wanted: Wanted) -> int:
         try:
             device = wanted.request.torch_device()
             chosen = choose(wanted.text, wanted.request, device)
-            folder = wanted.out or _place(chosen)
-            _require_new(folder)
             if chosen.run is not None:
                 held.enter_context(locked(chosen.run))  # a run that is being measured is left alone
+            folder = wanted.out or _place(chosen)
+            _require_new(folder)
         except (UsageError, RunFolderError) as error:
             return refuse(error)
         typer.echo(f"profiling {chosen.case.label()} on {device}", err=True)

@@ -2,14 +2,18 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import pytest
 import torch
 
 from bench.lock import locked
-from bench.results import PARAMETERS, RunFolder
+from bench.pool import WorkerError
+from bench.profiling import record_trace
+from bench.results import PARAMETERS
 from bench.trace import CALL
 from tests.bench.conftest import InProcess, Invoke, case
 from tests.bench.test_profile_case import run_with
@@ -94,9 +98,9 @@ def test_a_row_gets_its_profile_beside_the_run_once(invoke: Invoke, tmp_path: Pa
 
 @pytest.mark.usefixtures("inside")
 def test_a_case_that_does_not_run_leaves_nothing(invoke: Invoke, tmp_path: Path) -> None:
-    code, _, told = invoke("profile", "triton", "forward", "--device", "cpu", "--out", "there")
+    code, _, told = invoke("profile", "unfold", "forward", "cold", "--device", "cpu", "--out", "there")
     assert code == 2
-    assert "error: triton operator forward N2 C64 28×28 k7 m8 s1 is not profiled: unsupported, " in told
+    assert "error: unfold operator forward N2 C64 28×28 k7 m8 s1 cold is not profiled: unsupported, the caches" in told
     assert not (tmp_path / "there").exists()
 
 
@@ -124,14 +128,20 @@ def test_a_place_that_is_a_file(invoke: Invoke, tmp_path: Path) -> None:
     assert (code, told) == (2, "error: there cannot be a profile's folder: File exists\n")
 
 
-@pytest.mark.usefixtures("inside")
-def test_an_instrument_that_fails_is_named(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise RuntimeError("planted")
+class Dying(InProcess):
+    """A worker that dies of being asked for a trace."""
 
-    monkeypatch.setattr("bench.profile_session.record_trace", broken)
-    with pytest.raises(RuntimeError, match="planted"):
-        invoke("profile", *SMALL, "--out", "there")
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if function is record_trace:
+            raise WorkerError("the worker was killed by SIGSEGV")
+        return super().call(function, *arguments)
+
+
+def test_a_worker_that_dies_leaves_its_log(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.profile_session.Worker", Dying)
+    code, _, told = invoke("profile", *SMALL, "--out", "there")
+    assert code == 1
+    assert told.splitlines()[-1] == "error: the worker was killed by SIGSEGV; see there/worker.log"
     assert not (tmp_path / "there" / "profile.md").exists()
 
 
@@ -147,10 +157,3 @@ def test_a_case_on_a_gpu(invoke: Invoke, tmp_path: Path) -> None:
     assert "## Against the bounds" in page or torch.cuda.get_device_capability() < (8, 0)
     assert ("## Nsight Compute" in page) != ("- Nsight Compute: " in page)
     assert ("## Proton" in page) != ("- Proton: " in page)
-
-
-def test_the_rows_path_is_that_of_results(tmp_path: Path) -> None:
-    """RUN:LINE counts the lines of the file that a report reads."""
-    run = run_with(tmp_path / "run", case("unfold"), case("chunked"))
-    lines = RunFolder(run).rows_path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["implementation"] for line in lines] == ["unfold", "chunked"]
