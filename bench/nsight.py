@@ -1,4 +1,4 @@
-"""Nsight Compute (`ncu`) around one call of a case: its counters, kernel by kernel. Free of torch."""
+"""Nsight Compute (`ncu`) around one call of a case: its counters, kernel by kernel."""
 
 import csv
 import shutil

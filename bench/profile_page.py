@@ -214,5 +214,6 @@ def _nsight(profile: Profile) -> Iterator[str]:
         yield table(("counter of a launch", "ncu", *(("offline", "bound") if predicted else ())), rows)
     yield (
         "The clocks were the GPU's own. `offline` is what the binary executes, `bound` the least that the mathematics "
-        "needs; FP32 operations of the binary include comparisons and selects, XU also conversions."
+        "needs. Of the binary, FP32 operations include comparisons and selects, and L1 bytes are what threads ask for; "
+        "XU also executes conversions."
     )

@@ -136,7 +136,8 @@ class _Session:
         """Check the case and weigh its memory, then trace it; what is known of it, the machine, and predictions."""
         case, device = self.chosen.case, self.device
         with self._worker() as worker:
-            worker.call(name_compiled_loops)
+            if device.type == "cpu":
+                worker.call(name_compiled_loops)
             step = worker.prepare(case)
             if "status" in step.row:
                 raise _Refused(f"{case.label()} is not profiled: {step.row['status']}, {step.row['reason']}")

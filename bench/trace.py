@@ -1,4 +1,4 @@
-"""A trace of torch.profiler, as chrome://tracing and Perfetto read it: operations, gaps, memory. Free of torch."""
+"""A trace of torch.profiler, as chrome://tracing and Perfetto read it: operations, gaps, memory."""
 
 import json
 import re

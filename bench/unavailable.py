@@ -1,4 +1,4 @@
-"""What a profiling instrument says where it cannot be used. Free of torch."""
+"""What a profiling instrument says where it cannot be used."""
 
 
 class Unavailable(RuntimeError):  # noqa: N818

@@ -7,8 +7,10 @@ import pytest
 from bench.nsight import COUNTERS, METRICS, Counted, command, count, failure, parse
 from bench.unavailable import Unavailable
 
-HEAD = ("ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream")
-HEAD += ("Block Size", "Grid Size", "Device", "CC")
+HEAD = (
+    *("ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream"),
+    *("Block Size", "Grid Size", "Device", "CC"),
+)
 TIME, ISSUE, READ, WRITTEN = (
     "gpu__time_duration.sum",
     "sm__inst_issued.avg.pct_of_peak_sustained_active",

@@ -1,21 +1,27 @@
 """The page of a profile on a GPU: bounds, Proton's table, Nsight's counters beside predictions, what is missing."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+import triton
 
 from bench.bounds import bounds_us, kernel_work
 from bench.cases import Case
 from bench.chips import CHIPS
+from bench.complexity import flops, min_bytes
 from bench.nsight import COUNTERS, Counted
 from bench.predictions import Predictions, offline_counters, predict, symbol
 from bench.profile_page import Profile, page, table
-from bench.proton import Ran, read_proton, require_proton
+from bench.proton import Ran, read_proton, record_proton, require_proton
 from bench.trace import read_trace
 from bench.unavailable import Unavailable
-from tests.bench.conftest import CPU
+from tests.bench.conftest import CPU, case
 from tests.bench.offline_reports import FORWARD, STAGE_28, report
 from tests.bench.traces import called, kernel, span, write
 
@@ -102,6 +108,46 @@ def test_where_proton_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.proton.find_spec", lambda name: None if name == "triton.profiler" else name)
     with pytest.raises(Unavailable, match=r"triton\.profiler is not installed"):
         require_proton(torch.device("cuda"))
+
+
+class FakeProton(ModuleType):
+    """A triton.profiler that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("triton.profiler")
+        self.told: list[object] = []
+
+    def start(self, name: str, *, context: str) -> int:
+        self.told.append((name, context))
+        return 3
+
+    def activate(self, session: int) -> None:
+        self.told.append(f"on {session}")
+
+    def deactivate(self, session: int) -> None:
+        self.told.append(f"off {session}")
+
+    def finalize(self, session: int) -> None:
+        self.told.append(f"end {session}")
+
+    @contextmanager
+    def scope(self, _: str, metrics: dict[str, float] | None) -> Iterator[None]:
+        self.told.append(metrics)
+        yield
+
+
+def test_proton_gets_the_operators_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proton = FakeProton()
+    monkeypatch.setitem(sys.modules, "triton.profiler", proton)
+    monkeypatch.setattr(triton, "profiler", proton, raising=False)
+    small = case("unfold", "forward")
+    record_proton(small, CPU, tmp_path / "proton.hatchet", 2)
+    counts = {
+        "flops": 2.0 * flops(small.problem, "operator", "forward"),
+        "bytes": 2.0 * min_bytes(small.problem, "operator", "forward"),
+    }
+    turns = ["off 3", "on 3", counts, "off 3", "on 3", None, "off 3", "end 3"]
+    assert proton.told == [(str(tmp_path / "proton"), "shadow"), *turns]
 
 
 @pytest.fixture
