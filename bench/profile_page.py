@@ -199,15 +199,19 @@ def _proton(profile: Profile) -> Iterator[str]:
     yield f"All kernels together: {', '.join(said)}. [{PROTON}]({PROTON}) opens in proton-viewer."
 
 
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
+
+
 def _nsight(profile: Profile) -> Iterator[str]:
     yield "## Nsight Compute"
     for one in sorted(profile.counted, key=lambda one: one.counters.get("time, ns", 0.0), reverse=True):
         predicted = profile.predictions.kernels.get(one.kernel)
         columns: list[Mapping[str, float]] = [one.counters]
         columns += [] if predicted is None else [predicted.offline, predicted.bound]
-        yield f"### `{shortened(readable(one.kernel))}`, {one.launches} launches"
+        yield f"### `{shortened(readable(one.kernel))}`, launches: {one.launches}"
         rows = [
-            [name, *(f"{column[name]:,.6g}" if name in column else "" for column in columns)]
+            [name, *(_figure(column[name]) if name in column else "" for column in columns)]
             for name in COUNTERS
             if any(name in column for column in columns)
         ]
