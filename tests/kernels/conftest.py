@@ -15,6 +15,10 @@ from torch.nn.attention import flex_attention
 from kernels import flex
 from kernels.compilation import compiled_alone
 
+# torch lists the functions that `with torch.device(…)` steers when it needs them first: before they are replaced here.
+with torch.device("cpu"):
+    torch.empty(0)
+
 
 def poisoned(allocate: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The same allocation, filled with NaN where the dtype has one."""
