@@ -13,6 +13,7 @@ from .problem import (
     resolve_padding,
 )
 from .registry import IMPLEMENTATIONS, Implementation, describe_settings, predicted_bytes, resolve, unsupported
+from .replace import replace_spatial_convs
 from .triton_fused import compile_fused
 from .triton_fused.binary import CompiledKernel
 from .triton_fused.settings import Settings as FusedSettings
@@ -38,6 +39,7 @@ __all__ = [
     "local_relation",
     "predicted_bytes",
     "problem_of",
+    "replace_spatial_convs",
     "resolve",
     "resolve_padding",
     "unsupported",
