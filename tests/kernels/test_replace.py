@@ -160,14 +160,16 @@ def hooked() -> nn.Conv2d:
 
 
 def normed() -> nn.Module:
-    return nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 3, padding=1))
+    conv = nn.Conv2d(8, 8, 3, padding=1)
+    nn.utils.parametrizations.weight_norm(conv)
+    return conv
 
 
 class Standardised(nn.Conv2d):
-    """Computes something else with the parameters of a convolution."""
+    """Computes something else than its base class."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+        return super().forward(x - x.mean())
 
 
 LEFT: dict[str, tuple[Callable[[], nn.Module], str]] = {

@@ -70,7 +70,7 @@ def test_device_is_kept(device: str) -> None:
     """Of each convolution by itself."""
     model = nn.Sequential(conv(device=device), conv())
     replace_spatial_convs(model, 3, implementation="unfold")
-    places = [{tensor.device.type for tensor in layer.state_dict().values()} for layer in model]
+    places = [{tensor.device.type for tensor in layer.state_dict().values()} for layer in model.children()]
     assert places == [{device}, {"cpu"}]
     assert model[0](torch.ones(1, 8, 5, 5, device=device)).shape == (1, 8, 5, 5)
 
