@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from .layer import LocalRelation2d
 from .problem import require_int
 
 
@@ -54,16 +53,17 @@ class Bottleneck(nn.Module):
 
     def __init__(self, in_channels: int, stage: Stage, stride: int, spatial: SpatialLayer) -> None:
         super().__init__()
-        self.reduce = nn.Conv2d(in_channels, stage.width, 1, bias=False)
+        self.reduce = _conv2d(in_channels, stage.width)
         self.reduce_norm = nn.BatchNorm2d(stage.width)
         self.spatial = spatial(stage.width, stride=stride)
         self.spatial_norm = nn.BatchNorm2d(stage.width)
-        self.expand = nn.Conv2d(stage.width, stage.channels, 1, bias=False)
+        self.expand = _conv2d(stage.width, stage.channels)
         self.expand_norm = nn.BatchNorm2d(stage.channels)
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != stage.channels:
-            projection = nn.Conv2d(in_channels, stage.channels, 1, stride, bias=False)
+            projection = _conv2d(in_channels, stage.channels, stride=stride)
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(stage.channels))
+        nn.init.zeros_(self.expand_norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → (N, channels, ⌈H/s⌉, ⌈W/s⌉)."""
@@ -82,8 +82,9 @@ class BottleneckNet(nn.Module):
         network = BottleneckNet(pointwise_stem(1, 32), stages, spatial, classes=10)
 
     Initialisation: convolutions are Kaiming normal (fan-out, ReLU) and normalisations 1 and 0, but the last one of
-    each bottleneck begins at 0, so that a block begins as its shortcut (Goyal et al. 2017). A `LocalRelation2d` keeps
-    its own: with keys and queries drawn within ±1/√C its softmax begins nearly even and passes gradients.
+    each bottleneck begins at 0, so that a block begins as its shortcut (Goyal et al. 2017). What `spatial` builds is
+    left as it is: the weights of a `LocalRelation2d` are drawn within ±1/√C, so that its softmax begins nearly even
+    and passes gradients. The classifier is drawn within ±1/√C too.
 
     Args:
         stem: `relation_stem`, `convolution_stem`, `pointwise_stem`, or another `Stem`.
@@ -112,7 +113,6 @@ class BottleneckNet(nn.Module):
                 channels = stage.channels
             self.stages.append(blocks)
         self.classifier = nn.Linear(channels, classes)
-        _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes).
@@ -151,7 +151,7 @@ def spatial_conv(channels: int, kernel_size: int = 3, *, stride: int = 1) -> nn.
     require_int("kernel_size", kernel_size, 1)
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd, got {kernel_size}")
-    return nn.Conv2d(channels, channels, kernel_size, stride, kernel_size // 2, bias=False)
+    return _conv2d(channels, channels, kernel_size, stride)
 
 
 def relation_stem(in_channels: int, channels: int, spatial: SpatialLayer) -> Stem:
@@ -173,19 +173,14 @@ def pointwise_stem(in_channels: int, channels: int) -> Stem:
 def _convolution(in_channels: int, channels: int, kernel_size: int, stride: int) -> list[nn.Module]:
     require_int("in_channels", in_channels, 1)
     require_int("channels", channels, 1)
-    convolution = nn.Conv2d(in_channels, channels, kernel_size, stride, kernel_size // 2, bias=False)
-    return _normalised(convolution, channels)
+    return _normalised(_conv2d(in_channels, channels, kernel_size, stride), channels)
 
 
 def _normalised(layer: nn.Module, channels: int) -> list[nn.Module]:
     return [layer, nn.BatchNorm2d(channels), nn.ReLU()]
 
 
-def _initialise(module: nn.Module) -> None:
-    for child in module.children():
-        if not isinstance(child, LocalRelation2d):
-            _initialise(child)
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    if isinstance(module, Bottleneck):
-        nn.init.zeros_(module.expand_norm.weight)
+def _conv2d(in_channels: int, channels: int, kernel_size: int = 1, stride: int = 1) -> nn.Conv2d:
+    convolution = nn.Conv2d(in_channels, channels, kernel_size, stride, kernel_size // 2, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return convolution
