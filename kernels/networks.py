@@ -75,7 +75,7 @@ def lr_net(
     stages, spatial = stages_of(depth, 100), partial(LocalRelation2d, **relation)
     with _place(device):
         network = BottleneckNet(relation_stem(in_channels, 64, spatial), stages, spatial, classes)
-    return network.to(dtype=dtype)
+    return network if dtype is None else network.to(dtype)
 
 
 def resnet(
@@ -94,7 +94,7 @@ def resnet(
     stages = stages_of(depth, 64)
     with _place(device):
         network = BottleneckNet(convolution_stem(in_channels, 64), stages, spatial_conv, classes)
-    return network.to(dtype=dtype)
+    return network if dtype is None else network.to(dtype)
 
 
 def lr_net_26(classes: int = 1000, **options: Unpack[LRNetOptions]) -> BottleneckNet:
