@@ -1,4 +1,4 @@
-"""The commands: `python -m bench doctor | list | run | gpu | tune | profile | offline | compare | gate | export`."""
+"""The commands: `python -m bench doctor | list | table | run | gpu | tune | profile | offline | compare | gate | export`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +26,26 @@ def list_(
     from .session import list_session
 
     raise typer.Exit(list_session(what))
+
+
+@app.command()
+def table(  # noqa: PLR0913
+    a: Annotated[str, typer.Argument(metavar="A", help="lr_net_26, _50, _101, resnet_26, _50 or _101")] = "lr_net_50",
+    b: Annotated[str, typer.Argument(metavar="B", help="the network beside it")] = "resnet_50",
+    size: Annotated[int, typer.Option(help="rows and columns of the image")] = 224,
+    in_channels: Annotated[int, typer.Option(help="channels of the image")] = 3,
+    classes: Annotated[int, typer.Option(help="outputs of the classifier")] = 1000,
+    kernel_size: Annotated[int, typer.Option("--kernel-size", "-k", help="the local relation layer's window")] = 7,
+    m: Annotated[int, typer.Option("-m", help="channels that share a weight in that layer")] = 8,
+    prior: Annotated[str, typer.Option(help="that layer's prior: network, table or none")] = "network",
+    form: Annotated[str, typer.Option("--format", help="text, markdown or csv")] = "text",
+    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
+) -> None:
+    """Show the article's table for two networks: sizes, layers, parameters, multiply–adds, and published figures."""
+    from .table import run_table
+
+    image = {"height": size, "width": size, "in_channels": in_channels, "classes": classes}
+    raise typer.Exit(run_table((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior}, out, form))
 
 
 @app.command()

@@ -13,7 +13,7 @@ PRIORS = ("network", "table", "none")
 
 @dataclass(frozen=True)
 class Design:
-    """What tells one network from another: its spatial layer, the first stage's inner channels, blocks of the stages."""
+    """What tells the networks apart: the spatial layer, the first stage's inner channels, each stage's blocks."""
 
     relation: bool
     width: int
@@ -43,7 +43,7 @@ class Figures:
 PUBLISHED: Mapping[str, Mapping[str, Figures]] = {
     "article": {"lr_net_50": Figures(23.3, 4.3), "resnet_50": Figures(25.5, 4.3)},
     "Papers with Code": {"lr_net_26": Figures(14.7, 2.6)},
-    "torchvision": {"resnet_50": Figures(25.557, 4.09), "resnet_101": Figures(44.549, 7.80)},
+    "torchvision": {"resnet_50": Figures(25.557, 4.089), "resnet_101": Figures(44.549, 7.801)},
 }
 
 
@@ -87,11 +87,12 @@ class Count:
 
 @dataclass(frozen=True)
 class StageCount:
-    """A stage of the article's table: its output's size, its layers in words, how often they repeat, what they cost."""
+    """A stage of the article's table: its output's size, what precedes its blocks, a block's layers, what all cost."""
 
     name: str
     height: int
     width: int
+    before: tuple[str, ...]
     layers: tuple[str, ...]
     blocks: int
     count: Count
@@ -119,10 +120,10 @@ def stage_counts(network: str, setting: Setting) -> list[StageCount]:
             count += _bottleneck(design, setting, (channels, width, out), size, stride)
             size, channels = _strided(size, stride), out
         pool = ("3×3 max pool, s2",) if index == 0 else ()
-        layers = (*pool, f"1×1, {width}", f"{_spatial_name(design, setting)}, {width}", f"1×1, {out}")
-        rows.append(StageCount(f"res{index + 2}", *size, layers, blocks, count))
+        layers = (f"1×1, {width}", f"{_spatial_name(design, setting)}, {width}", f"1×1, {out}")
+        rows.append(StageCount(f"res{index + 2}", *size, pool, layers, blocks, count))
     classifier = Count((channels + 1) * setting.classes, channels * setting.classes)
-    return [*rows, StageCount("classes", 1, 1, ("average pool", f"{setting.classes}-d fc"), 1, classifier)]
+    return [*rows, StageCount("classes", 1, 1, (), ("average pool", f"{setting.classes}-d fc"), 1, classifier)]
 
 
 def total_count(network: str, setting: Setting) -> Count:
@@ -140,9 +141,9 @@ def _stem(design: Design, setting: Setting) -> StageCount:
     if design.relation:
         count = _convolution(setting.in_channels, _STEM, 1, size) + _relation(setting, _STEM, size, 2)
         layers = f"1×1, {_STEM}", f"{_spatial_name(design, setting)}, {_STEM}, s2"
-        return StageCount("res1", *out, layers, 1, count + _normalisation(_STEM) + _normalisation(_STEM))
+        return StageCount("res1", *out, (), layers, 1, count + _normalisation(_STEM) + _normalisation(_STEM))
     count = _convolution(setting.in_channels, _STEM, 7, out) + _normalisation(_STEM)
-    return StageCount("res1", *out, (f"7×7 conv, {_STEM}, s2",), 1, count)
+    return StageCount("res1", *out, (), (f"7×7 conv, {_STEM}, s2",), 1, count)
 
 
 def _bottleneck(design: Design, setting: Setting, channels: tuple[int, int, int], size: Size, stride: int) -> Count:
