@@ -75,10 +75,9 @@ class Worker:
 
     def prepare(self, case: Case) -> Step:
         """Refuse a case, or check its results and weigh its memory."""
-        problem = (case.problem, case.scope)
-        if problem != self._problem and self._prepared >= self.cases:
+        if case.posed != self._problem and self._prepared >= self.cases:
             self.close()
-        self._problem = problem
+        self._problem = case.posed
         self._prepared += 1
         self._used.pop(case, None)
         return self._step("prepare", case)

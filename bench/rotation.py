@@ -83,7 +83,7 @@ class Rotation:
 
     def run(self, cases: Sequence[Case]) -> Iterator[Done]:
         """Every case as it ends, problem by problem; the cases of a problem have to stand together."""
-        for _, together in groupby(cases, key=lambda case: (case.problem, case.scope)):
+        for _, together in groupby(cases, key=lambda case: case.posed):
             group = list(together)
             for shared in [group] if self.schedule.order == "rotated" else [[case] for case in group]:
                 for done in self._measured(shared):

@@ -30,6 +30,8 @@ DEFAULTS: Values = {
     "scope": ("operator",),
     "mode": ("forward", "forward_backward"),
     "cache": ("cold",),
+    "depth": (0,),
+    "torch_compile": (False,),
 }
 _GPU: Values = {"batch": (64,), "dtype": ("bfloat16",), "memory_format": ("channels_last",)}
 _STAGE_28: Values = {**_GPU, "channels": (200,), "hw": (28,)}
@@ -158,16 +160,16 @@ def expand(
     unknown = set(implementations) - set(IMPLEMENTATIONS)
     if unknown:
         raise UsageError(f"there is no implementation {min(unknown)!r}: there are {', '.join(IMPLEMENTATIONS)}")
-    measured = (*implementations, *(YARDSTICKS if (sweep.yardsticks if yardsticks is None else yardsticks) else ()))
+    beside = YARDSTICKS if (sweep.yardsticks if yardsticks is None else yardsticks) else {}
     cases = dict.fromkeys(
         make_case(point, implementation)
         for block in _overridden(sweep, overrides)
         for point in _points(block)
-        for implementation in measured
+        for implementation in (*implementations, *(name for name in beside if point["scope"] in beside[name].scopes))
     )
     together: dict[object, list[Case]] = {}
     for case in cases:
-        together.setdefault((case.problem, case.scope), []).append(case)
+        together.setdefault(case.posed, []).append(case)
     return [case for group in together.values() for case in group]
 
 
