@@ -1,6 +1,5 @@
 """LR-Net and ResNet as a case poses them, and the problem of each of LR-Net's layers."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -20,7 +19,7 @@ _BREAKS_GRAPH = {"flex": "flex is compiled on its own, and breaks the graph of t
 
 def relation_network(problem: Problem, depth: int, implementation: str, device: torch.device | str) -> BottleneckNet:
     """LR-Net of a depth by an implementation, for a problem's channels, with its options in every layer."""
-    options: Mapping[str, Any] = {name: getattr(problem, name) for name in _OPTIONS}
+    options: dict[str, Any] = {name: getattr(problem, name) for name in _OPTIONS}
     prior = "network" if problem.prior else "none"
     return lr_net(
         depth, in_channels=problem.channels, device=device, prior=prior, implementation=implementation, **options
@@ -94,8 +93,7 @@ def network_refusal(
 
 
 def network_bytes(problem: Problem, depth: int, implementation: str, device: torch.device, *, backward: bool) -> int:
-    """What the local relation operators of a network are predicted to take: the largest of them, or with `backward` all."""
-    needed = [
-        predicted_bytes(implementation, layer, device, backward=backward) for layer in layer_problems(problem, depth)
-    ]
+    """What a network's local relation operators are predicted to take: the largest of them, or with `backward` all."""
+    layers = layer_problems(problem, depth)
+    needed = [predicted_bytes(implementation, layer, device, backward=backward) for layer in layers]
     return sum(needed) if backward else max(needed)

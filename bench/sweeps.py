@@ -63,6 +63,7 @@ class Sweep:
     """The union of blocks, each the product of its axes; an axis that a block leaves out has its value in `base`.
 
     Measured are `implementations` unless others are asked for, and with `yardsticks` other functions beside them.
+    `on_gpu` is what is measured on a GPU instead, where that is something else.
     """
 
     summary: str
@@ -70,7 +71,27 @@ class Sweep:
     blocks: tuple[Values, ...]
     yardsticks: bool = False
     implementations: tuple[str, ...] = tuple(IMPLEMENTATIONS)
+    on_gpu: "Sweep | None" = None
 
+    def on(self, device_type: str) -> "Sweep":
+        """The sweep of a type of device."""
+        return self.on_gpu if self.on_gpu is not None and device_type == "cuda" else self
+
+
+_NETWORK: Values = {
+    "scope": ("network",),
+    "channels": (3,),
+    "mode": ("forward", "training"),
+    "cache": ("hot",),
+}
+_GPU_NETWORK: Values = {**_NETWORK, "depth": (50,), "hw": (224,), "memory_format": ("channels_last",)}
+# The most telling first; with one value each, so that `-a batch=…` or `-a dtype=…` fixes it everywhere.
+_GPU_NETWORKS: tuple[Values, ...] = tuple(
+    {"dtype": (dtype,), "batch": (batch,), "torch_compile": (compiled,)}
+    for dtype in ("bfloat16", "float32")
+    for compiled in (False, True)
+    for batch in (64, 256)
+)
 
 SWEEPS: Mapping[str, Sweep] = {
     "quick": Sweep(
@@ -127,6 +148,19 @@ SWEEPS: Mapping[str, Sweep] = {
                 "hw": (7, 14, 28, 56, 112),
                 "stride": (1, 2),
             },
+        ),
+    ),
+    "networks": Sweep(
+        "LR-Net-26 at 64², inference and training, beside ResNet-26; on a GPU depth 50 at 224², in many ways",
+        {**_NETWORK, "depth": (26,), "hw": (64,), "batch": (2,)},
+        ({},),
+        yardsticks=True,
+        implementations=("compiled", "chunked", "unfold"),
+        on_gpu=Sweep(
+            "LR-Net-50 at 224², inference and training, beside ResNet-50: batch, dtype, with and without torch.compile",
+            _GPU_NETWORK,
+            _GPU_NETWORKS,
+            yardsticks=True,
         ),
     ),
 }
