@@ -91,6 +91,11 @@ class Worker:
             self._uncaptured.add(captured)
         return step
 
+    def fits(self, case: Case) -> Step:
+        """Call a case once, with a case's time for itself: whether the memory is enough for it."""
+        self._used.pop(case, None)
+        return self._step("fits", case)
+
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """What a module's function gives in the worker, where questions to the device belong.
 

@@ -12,13 +12,13 @@ from .cases import Case
 from .energy import energy_per_call_mj
 from .first_call import FirstCall, first_call
 from .forecast import predicted_mib, refusal
-from .memory import free_bytes, inputs_mib, unmeasurable, weigh
+from .memory import free_bytes, inputs_mib, release, unmeasurable, weigh
 from .prepared import Prepared, prepare
 from .results import Row
 from .sources import capture_failures
 from .steps import Step
 from .telemetry import telemetry_of
-from .timing import Call, Timing, measure
+from .timing import Call, Latency, Timing, measure
 
 _MIB = 2**20
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -57,6 +57,10 @@ class Runner:
         # A kept graph is of another stream, and cannot be captured; a network is timed with its launches, as it is run.
         capture = capture and case.mode != "backward" and case.scope != "network"
         return self._guarded(lambda *known: self._sample(*known, capture=capture), case)
+
+    def fits(self, case: Case) -> Step:
+        """Call a case once: "out_of_memory" is in the row where the memory is not enough."""
+        return self._guarded(self._try, case)
 
     def _guarded(self, step: Callable[[Case, Row], Step], case: Case) -> Step:
         """Take a step; every failure becomes columns of the row, so that the sweep goes on."""
@@ -99,10 +103,25 @@ class Runner:
         return Step(row, first=first)
 
     def _sample(self, case: Case, row: Row, *, capture: bool) -> Step:
-        timed = self._timed(case)
+        parts = self._drawn(case).parts(case) if case.yardstick is None else {}
+        whole, *of_parts = (
+            self._measured(timed, case, capture=capture) for timed in (self._timed(case), *parts.values())
+        )
+        return Step(row, whole, capture_failed=bool(capture_failures), parts=dict(zip(parts, of_parts, strict=True)))
+
+    def _measured(self, timed: Call, case: Case, *, capture: bool) -> Latency:
         timed()  # in a worker that took over, what was compiled has to be loaded first
-        latency = measure(timed, self.device, self.timing, case.cache, capture=capture)
-        return Step(row, latency, capture_failed=bool(capture_failures))
+        return measure(timed, self.device, self.timing, case.cache, capture=capture)
+
+    def _try(self, case: Case, row: Row) -> Step:
+        # Nothing of the case before may take memory, nor of this one for the next.
+        self._prepared = None
+        release(self.device)
+        try:
+            self._timed(case)()
+        finally:
+            self._prepared = None
+        return Step(row)
 
     def _timed(self, case: Case) -> Call:
         """What is timed: a yardstick or an implementation."""

@@ -21,6 +21,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 # Of the memory that is available at the start; the rest is left to the process that keeps the results.
 _MEMORY_SHARE = 0.9
+_MIB = 2**20
 
 
 def main() -> None:
@@ -31,12 +32,12 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     setup: Setup = connection.recv()
     device = torch.device(setup.device)
-    if device.type == "cpu":
-        limit_memory(int(_MEMORY_SHARE * psutil.virtual_memory().available))
+    limit_memory(device, setup.memory_mib)
     forbid_tf32()
     runner = Runner(device, setup.timing)
+    offered = {"prepare": runner.prepare, "turn": runner.turn, "fits": runner.fits}
     connection.send(Answer())
-    serve(connection, {"prepare": runner.prepare, "turn": runner.turn, "call": lambda function, *a: function(*a)})
+    serve(connection, {**offered, "call": lambda function, *a: function(*a)})
 
 
 def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> None:
@@ -60,8 +61,19 @@ def die_with_parent() -> None:
         _OOM_SCORE.write_text("1000", encoding="ascii")
 
 
-def limit_memory(size: int) -> None:
-    """Make allocations fail before the machine's memory is full: else the kernel kills, and not always this process."""
+def limit_memory(device: torch.device, mib: float | None) -> None:
+    """Make allocations fail beyond so many MiB of the device's memory; on a CPU these are of the whole process.
+
+    On a CPU they always fail before the machine's memory is full: else the kernel kills, and not always this process.
+    """
+    if device.type == "cuda":
+        if mib is not None:
+            total = torch.cuda.get_device_properties(device).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, mib * _MIB / total), device)
+        return
+    size = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+    if mib is not None:
+        size = min(size, int(mib * _MIB))
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
 
