@@ -69,7 +69,8 @@ def layer_problems(problem: Problem, depth: int) -> tuple[Problem, ...]:
     for module in relation_network(problem, depth, "auto", "meta").modules():
         stride = 2 if isinstance(module, nn.MaxPool2d) else 1
         if isinstance(module, LocalRelation2d):
-            stride = int(module.options["stride"])
+            options: dict[str, Any] = module.options
+            stride = options["stride"]
             sizes = {"channels": module.channels, "height": height, "width": width, "stride": stride}
             found.append(replace(problem, **sizes))
         height, width = -(-height // stride), -(-width // stride)

@@ -51,7 +51,7 @@ class PreparedNetworks:
         p, place = self.problem, {"generator": generator, "device": self.device}
         images = torch.randn((p.batch, p.channels, p.height, p.width), **place)  # type: ignore[call-overload]
         self.images: Tensor = images.to(self._dtype, memory_format=FORMATS[p.memory_format])
-        self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), **place)  # type: ignore[call-overload]
+        self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), **place)
         # The first and the last image.
         self._checked = torch.tensor(sorted({0, p.batch - 1}), device=self.device)
 
@@ -69,24 +69,7 @@ class PreparedNetworks:
 
     def timed(self, case: Case) -> Call:
         """Inference, or a step of training (plain gradient descent) that leaves no gradients behind."""
-        network, run = self._network(case.implementation).train(case.backward), self._run(case)
-        if not case.backward:
-
-            def infer() -> Tensor:
-                with torch.no_grad():
-                    return self._logits(network, run)
-
-            return infer
-        optimizer = torch.optim.SGD(network.parameters(), _LEARNING_RATE / self._scale)
-        scale = torch.tensor(self._scale, dtype=self._dtype, device=self.device)
-
-        def step() -> None:
-            loss = cross_entropy(self._logits(network, run).to(self._dtype), self.labels)
-            loss.backward(scale)  # type: ignore[no-untyped-call]
-            optimizer.step()
-            optimizer.zero_grad()
-
-        return step
+        return self._training(case) if case.backward else self._inference(case)
 
     def parts(self, _: Case) -> dict[str, Call]:
         """None: a network is timed as a whole."""
@@ -101,7 +84,7 @@ class PreparedNetworks:
         network = self._network(case.implementation)
         network.load_state_dict(self._start)
         if not case.backward:
-            return self._of_logits(self.timed(case)())
+            return self._of_logits(self._inference(case)())
         out = self._logits(network.eval(), _plain)
         loss = cross_entropy(out.to(self._dtype)[self._checked], self.labels[self._checked])
         errors = [self._of_logits(out), self._of_gradients(self._gradients(network, loss), self.expected.grads)]
@@ -112,6 +95,28 @@ class PreparedNetworks:
                 steps.append(self._gradients(network, cross_entropy(out, self.labels)))
             errors.append(self._of_gradients(*steps))
         return max(errors, key=lambda error: math.inf if math.isnan(error.value) else error.value / error.tolerance)
+
+    def _inference(self, case: Case) -> Callable[[], Tensor]:
+        network, run = self._network(case.implementation).eval(), self._run(case)
+
+        def infer() -> Tensor:
+            with torch.no_grad():
+                return self._logits(network, run)
+
+        return infer
+
+    def _training(self, case: Case) -> Callable[[], None]:
+        network, run = self._network(case.implementation).train(), self._run(case)
+        optimizer = torch.optim.SGD(network.parameters(), _LEARNING_RATE / self._scale)
+        scale = torch.tensor(self._scale, dtype=self._dtype, device=self.device)
+
+        def step() -> None:
+            loss = cross_entropy(self._logits(network, run).to(self._dtype), self.labels)
+            loss.backward(scale)  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return step
 
     @property
     def _dtype(self) -> torch.dtype:

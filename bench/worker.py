@@ -32,7 +32,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     setup: Setup = connection.recv()
     device = torch.device(setup.device)
-    limit_memory(device, setup.memory_mib)
+    limit(device, setup.memory_mib)
     forbid_tf32()
     runner = Runner(device, setup.timing)
     offered = {"prepare": runner.prepare, "turn": runner.turn, "fits": runner.fits}
@@ -61,19 +61,18 @@ def die_with_parent() -> None:
         _OOM_SCORE.write_text("1000", encoding="ascii")
 
 
-def limit_memory(device: torch.device, mib: float | None) -> None:
-    """Make allocations fail beyond so many MiB of the device's memory; on a CPU these are of the whole process.
+def limit(device: torch.device, mib: float | None) -> None:
+    """Let a process take so many MiB of a device's memory; on a CPU these are of the whole process."""
+    if device.type == "cpu":
+        free = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+        limit_memory(free if mib is None else min(free, int(mib * _MIB)))
+    elif mib is not None:
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, mib * _MIB / total), device)
 
-    On a CPU they always fail before the machine's memory is full: else the kernel kills, and not always this process.
-    """
-    if device.type == "cuda":
-        if mib is not None:
-            total = torch.cuda.get_device_properties(device).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, mib * _MIB / total), device)
-        return
-    size = int(_MEMORY_SHARE * psutil.virtual_memory().available)
-    if mib is not None:
-        size = min(size, int(mib * _MIB))
+
+def limit_memory(size: int) -> None:
+    """Make allocations fail before the machine's memory is full: else the kernel kills, and not always this process."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
 
