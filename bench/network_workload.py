@@ -48,10 +48,10 @@ class PreparedNetworks:
 
     def __post_init__(self) -> None:
         generator = torch.Generator(self.device).manual_seed(self.depth)
-        p, place = self.problem, {"generator": generator, "device": self.device}
-        images = torch.randn((p.batch, p.channels, p.height, p.width), **place)  # type: ignore[call-overload]
+        p, place = self.problem, self.device
+        images = torch.randn((p.batch, p.channels, p.height, p.width), generator=generator, device=place)
         self.images: Tensor = images.to(self._dtype, memory_format=FORMATS[p.memory_format])
-        self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), **place)
+        self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), generator=generator, device=place)
         # The first and the last image.
         self._checked = torch.tensor(sorted({0, p.batch - 1}), device=self.device)
 
