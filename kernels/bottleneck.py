@@ -133,7 +133,7 @@ class BottleneckNet(nn.Module):
                 f"an image must have at least {self.stride}×{self.stride} pixels, which the last stage sees as one, "
                 f"got {shape[2]}×{shape[3]}"
             )
-        values = shape[0] * prod(-(-size // self.stride) for size in shape[2:])
+        values = shape[0] * -(-shape[2] // self.stride) * -(-shape[3] // self.stride)
         if self.training and values < 2:
             raise ValueError(
                 f"training normalises over at least 2 values of a channel, got {values} in the last stage "
