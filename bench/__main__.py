@@ -1,4 +1,4 @@
-"""The commands: `python -m bench doctor | list | table | run | gpu | tune | profile | offline | compare | gate | export`."""
+"""The commands of `python -m bench`: doctor, list, table, run, gpu, tune, profile, offline, compare, gate, export."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -29,6 +29,8 @@ _LOSS_SCALE = {"float16": 1024.0}
 # Small, as it is the same batch that is learned again and again.
 _LEARNING_RATE = 1e-4
 
+_BLOCK_WEIGHT = 0.25
+
 Run = Callable[[BottleneckNet, Tensor], Tensor]
 
 
@@ -145,9 +147,10 @@ class PreparedNetworks:
                 network = convolution_network(self.problem, self.depth, self.device)
             else:
                 network = relation_network(self.problem, self.depth, implementation, self.device)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.ones_(module.weight)
+        for name, module in network.named_modules():
+            if name.endswith("expand_norm"):
+                # Not 0, which hides what a block computes, and small, so that activations do not grow with the depth.
+                nn.init.constant_(module.weight, _BLOCK_WEIGHT)
         nn.init.zeros_(network.classifier.bias)
         return network.to(self._dtype, memory_format=FORMATS[self.problem.memory_format])  # type: ignore[call-overload, no-any-return]
 

