@@ -20,9 +20,9 @@ from .timing import Call
 from .workloads import FORMATS, Tensors
 
 CLASSES = 1000
-# Of the gradients of all weights of a kind together, as of every block's key. No gradient scores 1, windows that are a
-# pixel off about 1; right results in bfloat16 score up to 0.22, in float16 up to 0.12.
-GRADIENT_TOLERANCES = {"float64": 1e-8, "float32": 1e-3, "float16": 0.3, "bfloat16": 0.5}
+# Of the gradients of all weights of a kind together, as of every block's key. No gradient scores 1, and windows that are
+# a pixel off about 1; right results at depth 26 to 101 score up to 1e-5 in float32, 0.2 in float16, 0.4 in bfloat16.
+GRADIENT_TOLERANCES = {"float64": 1e-8, "float32": 1e-3, "float16": 0.4, "bfloat16": 0.7}
 _AUTOCAST = ("float16", "bfloat16")
 # float16 would lose small gradients: the loss is scaled up, and the step down.
 _LOSS_SCALE = {"float16": 1024.0}
