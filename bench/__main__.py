@@ -57,7 +57,9 @@ def run(  # noqa: PLR0913
     implementation: Annotated[
         list[str] | None, typer.Option(help="implementations, comma-separated or repeated")
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="forward,backward,forward_backward")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="forward,backward,forward_backward; of a network forward,training")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
@@ -74,6 +76,13 @@ def run(  # noqa: PLR0913
     try_all: Annotated[
         bool, typer.Option("--try-all", help="also try what is larger than a case that ran out of memory")
     ] = False,
+    largest_batch: Annotated[
+        bool, typer.Option("--largest-batch", help="also find the largest batch that fits, up to 4096 images")
+    ] = False,
+    memory_limit: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="MiB that a worker may take; on a CPU 90 % of what is free if left out"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
@@ -83,9 +92,9 @@ def run(  # noqa: PLR0913
     from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    schedule = Schedule(order.value, try_all=try_all)
+    schedule = Schedule(order.value, try_all=try_all, largest_batch=largest_batch)
     timing = Timing(seconds=seconds, energy=energy)
-    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()))
+    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()), memory_limit)
     raise typer.Exit(run_session(request, out, conduct, dry_run=dry_run))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .metrics import METRICS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What was asked: the case, the Problem's fields by name among it.
 PARAMETERS = (
@@ -39,6 +39,8 @@ PARAMETERS = (
     "dtype",
     "memory_format",
     "cache",
+    "depth",
+    "torch_compile",
 )
 # What came of it; a number that was not measured is empty, never 0.
 OUTCOMES = (
@@ -74,6 +76,9 @@ OUTCOMES = (
     "energy_mj",
     "fingerprint",
     *METRICS,
+    "largest_batch",
+    "aggregation_ms",
+    "projections_ms",
 )
 COLUMNS = PARAMETERS + OUTCOMES
 # Columns that later versions of the schema brought; the others were there from the first.
@@ -82,6 +87,8 @@ SINCE = {
     **dict.fromkeys(("latency_low_ms", "latency_high_ms", "outliers", "stop", "timer", "host_ms", "warmup_s"), 3),
     **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
     **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle", "fingerprint"), 3),
+    **dict.fromkeys(("depth", "torch_compile", "largest_batch", "aggregation_ms", "projections_ms"), 4),
+    **dict.fromkeys(("aggregation_macs", "projections_macs"), 4),
 }
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")

@@ -17,7 +17,7 @@ NEEDED = ("implementation", "status")
 UNSPECIFIED = "unspecified"
 CASE = [*PARAMETERS, "device"]
 _FILLED = ["implementation", "mode", "scope", "dtype", "status"]
-_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache")
+_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache", "torch_compile")
 _TEXT = frozenset({*_FILLED, *_CHOICES, "kind", "bound", "reason", "device", "settings"})
 _NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
 _NO_NUMBER = ("", "nan", "inf", "-inf")
@@ -121,6 +121,7 @@ def _case_rows(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
     rows[_FILLED] = rows[_FILLED].fillna(UNSPECIFIED)
     rows["kind"] = rows["kind"].fillna(KINDS[0])
     rows["cache"] = rows["cache"].fillna(_former_cache(run.environment))
+    rows["torch_compile"] = rows["torch_compile"].fillna("False")
     rows["device"] = rows["device"].fillna(devices[0] if len(devices) == 1 else UNSPECIFIED)
     repeated = rows.duplicated(CASE, keep="last")
     if repeated.any():

@@ -20,7 +20,7 @@ _ORDERS: dict[str, Sequence[str]] = {
     "scope": ("operator", "layer", "network"),
     "dtype": ("bfloat16", "float16", "float32", "float64"),
     "cache": ("cold", "hot"),
-    "mode": ("forward", "backward", "forward_backward"),
+    "mode": ("forward", "backward", "forward_backward", "training"),
     "implementation": tuple(LOOKS),
     "status": STATUSES,
 }
@@ -55,6 +55,8 @@ AXES = (
     Axis("channel_order", ("channel_order",), "channel order", numeric=False),
     Axis("prior", ("prior",), "geometric prior", numeric=False),
     Axis("cache", ("cache",), "L2 cache", numeric=False),
+    Axis("depth", ("depth",), "depth of the network", numeric=False),
+    Axis("torch_compile", ("torch_compile",), "torch.compile of the network", numeric=False),
 )
 _PROBLEM_AXIS = Axis("problem", ("channels", "height", "width", "stride"), "problem", numeric=False)
 _MOST_PROBLEMS = 12

@@ -12,6 +12,8 @@ from reports.speedups import BASELINE, mean_ratio, ratios_to_baseline
 from reports.style import Value
 
 _SHORT = ["status", "latency_ms", "latency_p20_ms", "latency_p80_ms", "images_per_s", "peak_mib", "speedup"]
+# Shown where a run has them.
+_SOMETIMES = ("largest_batch", "aggregation_ms", "projections_ms", "aggregation_macs", "projections_macs")
 _PLACE = frozenset({"device", "scope", *SETTING, "setting"})
 
 
@@ -51,7 +53,9 @@ class Table:
 
 def short_table(cases: pd.DataFrame) -> Table:
     """One row per case: what it is, as far as cases differ, how it went, its speed-up."""
-    return _case_table("results", cases, [*_SHORT, "reason"])
+    return _case_table(
+        "results", cases, [*_SHORT, *(name for name in _SOMETIMES if cases[name].notna().any()), "reason"]
+    )
 
 
 def full_table(cases: pd.DataFrame) -> Table:
