@@ -94,7 +94,7 @@ def gpu(
 @app.command()
 def learn(  # noqa: PLR0913
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="how many, from 0 on; 10, or 2 with --quick")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many, from 0 on; 8, or 2 with --quick")] = None,
     minutes: Annotated[float, typer.Option(min=0.5, help="for everything; what is left then is left out")] = 10.0,
     variants: Annotated[
         list[str] | None, typer.Option(help="patterns of names, as 'relation-k7*': comma-separated or repeated; '*'")

@@ -27,7 +27,7 @@ from .results import RunFolderError
 from .session import RUNS, refuse
 
 FAILED_EXIT = 1
-QUICK_SEEDS, SEEDS = 2, 10
+QUICK_SEEDS, SEEDS = 2, 8
 # Kept back of the minutes for what follows the trainings.
 _REPORT_SECONDS = 20.0
 

@@ -1,4 +1,4 @@
-"""The folder of a learning run: `learning.csv`, a line per training on disk as soon as it ends, and environment.json."""
+"""The folder of a learning run: `learning.csv`, a line per training, on disk as it ends, and environment.json."""
 
 import csv
 import io

@@ -27,9 +27,9 @@ SPLIT = (
 class Recipe:
     """How every network is trained: AdamW, its rate rising to `peak_rate` and falling to 0 over all steps."""
 
-    epochs: int = 20
-    batch: int = 64
-    peak_rate: float = 0.05
+    epochs: int = 10
+    batch: int = 32
+    peak_rate: float = 0.02
     rising_share: float = 0.15
     weight_decay: float = 0.05
 
@@ -38,7 +38,7 @@ class Recipe:
         return (
             f"{self.epochs} epochs in batches of {self.batch}, AdamW with a weight decay of {self.weight_decay:g}, its "
             f"rate rising to {self.peak_rate:g} in the first {self.rising_share:.0%} of the steps and falling to 0 "
-            "along a cosine, no augmentation; the same for every variant, tuned for none"
+            "along a cosine, no augmentation; the same for every variant"
         )
 
 

@@ -14,8 +14,10 @@ KERNEL_SIZES = (3, 5, 7)
 DEFAULT = ("convolution-*", "relation-k?", "relation-k?-table", "relation-k7-*")
 QUICK = ("convolution-k3", "convolution-k7", "relation-k3", "relation-k7")
 STEM_CHANNELS = 16
-# The first window sees all 8×8 pixels; both widths are multiples of m.
-STAGES = (Stage(1, 16, 32), Stage(1, 32, 64, stride=2))
+# The first windows stand on 8×8 pixels, the second ones on 4×4; both widths are multiples of m.
+STAGES = (Stage(1, 32, 32, stride=2), Stage(1, 64, 64))
+# Half the groups, the layer's default, would leave a network of so few channels a prior with one or two hidden units.
+PRIOR_HIDDEN = 16
 # What each name changes of the layer's defaults.
 _CHANGES: dict[str, dict[str, str | int]] = {
     "": {},
@@ -54,6 +56,7 @@ class Variant:
         if self.kind == "convolution":
             return BottleneckNet(stem, STAGES, partial(spatial_conv, kernel_size=self.kernel_size), classes=10)
         options = {name: getattr(self, name) for name in _DEFAULTS}
+        options["prior_hidden"] = PRIOR_HIDDEN if self.prior == "network" else None
         relation = partial(LocalRelation2d, kernel_size=self.kernel_size, implementation=implementation, **options)
         return BottleneckNet(stem, STAGES, relation, classes=10)
 

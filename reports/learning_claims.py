@@ -1,4 +1,4 @@
-"""What trainings say: accuracies with their spread, paired differences, and a verdict on each of the article's claims."""
+"""What trainings say: accuracies with their spread, paired differences, and a verdict on each claim."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
