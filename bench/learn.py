@@ -121,7 +121,7 @@ def _rows(tasks: Sequence[Task], recipe: Recipe, implementation: str, deadline: 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_cores(), context, _one_thread) as pool:
         while waiting or running:
-            while waiting and len(running) < _cores() and time.monotonic() + longest < deadline:
+            while waiting and len(running) < _cores() and time.monotonic() + longest <= deadline:
                 variant, seed = waiting.pop()
                 running[pool.submit(train, variant, seed, recipe, implementation)] = variant, seed
             if not running:

@@ -1,6 +1,7 @@
 """`python -m reports.learning RUN`: the page, tables and plot of what `python -m bench learn` trained."""
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def page(run: Learned, tables: dict[str, pd.DataFrame]) -> str:
         verdicts=sentences(tables["claims"]),
         claims=markdown(tables["claims"]),
         summary=markdown(tables["accuracy"]),
-        differences=markdown(tables["differences"]),
+        differences=markdown(tables["differences"]) if len(tables["differences"]) else "",
         held_out=int(run.rows["held_out"].iloc[0]),
         level=f"{LEVEL:.0%}",
         claim_level=f"{CLAIM_LEVEL:.1%}",
@@ -114,9 +115,9 @@ def page(run: Learned, tables: dict[str, pd.DataFrame]) -> str:
         little=LITTLE,
         learning=run.learning,
         trained=progress(run),
-        warnings=[f"{row.variant} seed {row.seed} failed: {row.reason}" for row in run.failed.itertuples()],
+        warnings=[_cell(f"{row.variant} seed {row.seed} failed: {row.reason}") for row in run.failed.itertuples()],
         machine=f"{host.get('cpu')}; " + ", ".join(f"{name} {value}" for name, value in versions.items() if value),
-        command=" ".join(run.environment.get("argv", [])),
+        command=shlex.join(run.environment.get("argv", [])),
     )
 
 
@@ -136,7 +137,7 @@ def progress(run: Learned) -> str:
     text = f"{done} trainings of {planned}: {len(asked['variants'])} variants from {counted(asked['seeds'], 'seed')}"
     if done + len(run.failed) < planned:
         return f"{text}. **The others were not trained: the {asked['minutes']:g} minutes were over.**"
-    return f"{text}, within {asked['minutes']:g} minutes, in {counted(asked['processes'], 'process')} of one thread."
+    return f"{text}, {asked['processes']} at a time with one thread each."
 
 
 def markdown(table: pd.DataFrame) -> str:

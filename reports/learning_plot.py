@@ -53,6 +53,8 @@ def draw(rows: pd.DataFrame, folder: Path) -> None:
         windows, options = figure.subplots(1, 2, sharey=True)
         _draw_windows(windows, table, sorted(rows["kernel_size"].unique()))
         _draw_options(options, table, max(rows["kernel_size"]))
+        _limit(windows, table)
+        figure.legend(*windows.get_legend_handles_labels(), loc="outside upper left", ncols=len(_LINES), frameon=False)
         figure.savefig(folder / "accuracy.png", dpi=_DPI)
         figure.savefig(folder / "accuracy.svg", metadata={"Date": None})
 
@@ -72,12 +74,12 @@ def _draw_windows(axes: Axes, table: pd.DataFrame, sizes: Sequence[int]) -> None
     axes.set(xlabel="window", ylabel="held-out accuracy, %")
     axes.set_title("Windows", loc="left")
     _finish(axes)
-    axes.legend(frameon=False, loc="best")
 
 
 def _draw_options(axes: Axes, table: pd.DataFrame, size: int) -> None:
     found = [(label, table.get(f"relation-k{size}{suffix}")) for suffix, label in _OPTIONS.items()]
     shown = [(label, values.dropna()) for label, values in found if values is not None]
+    axes.set_visible(len(shown) > 1)
     for place, (_, values) in enumerate(shown):
         _draw_seeds(axes, place, values, LOOKS["triton"], width=0.12)
     if shown:
@@ -96,6 +98,12 @@ def _draw_seeds(axes: Axes, place: float, values: pd.Series, look: Look, width: 
     low, high = interval(values.to_numpy(), LEVEL)
     axes.vlines(place, low, high, color=look.colour, linewidth=2.2, zorder=3)
     axes.plot([place], [values.mean()], color=look.colour, marker=look.marker, markersize=6, zorder=4)
+
+
+def _limit(axes: Axes, table: pd.DataFrame) -> None:
+    """From a little below the worst seed to 100 %, wherever the intervals of few seeds end."""
+    worst = float(table.min(axis=None))
+    axes.set_ylim(worst - 0.08 * (100 - worst) - 0.1, 100)
 
 
 def _finish(axes: Axes) -> None:
