@@ -73,6 +73,22 @@ def gpu(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def learn(session: nox.Session) -> None:
+    """Do the article's claims show on a small data set? Trains and reports: `nox -s learn -- --minutes 5`."""
+    install(session, "learn")
+    arguments = list(session.posargs)
+    if "--help" in arguments:
+        session.run("python", "-m", "bench", "learn", *arguments)
+        return
+    out = option(arguments, "--out")
+    if out is None:
+        out = str(Path("reports", "runs", f"{datetime.now():%Y%m%d-%H%M%S}-learn"))  # noqa: DTZ005
+        arguments += ["--out", out]
+    session.run("python", "-m", "bench", "learn", *arguments)
+    session.run("python", "-m", "reports.learning", out)
+
+
+@nox.session(default=False)
 def gate(session: nox.Session) -> None:
     """Is the working tree slower than BASE? Measures both in turns here: `nox -s gate -- BASE quick -a k=7`.
 

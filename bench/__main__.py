@@ -120,6 +120,25 @@ def gpu(
     raise typer.Exit(run_gpu(Plan(out, minutes, tests), dry_run=dry_run))
 
 
+@app.command()
+def learn(  # noqa: PLR0913
+    out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many, from 0 on; 8, or 2 with --quick")] = None,
+    minutes: Annotated[float, typer.Option(min=0.5, help="for everything; what is left then is left out")] = 10.0,
+    variants: Annotated[
+        list[str] | None, typer.Option(help="patterns of names, as 'relation-k7*': comma-separated or repeated; '*'")
+    ] = None,
+    implementation: Annotated[str, typer.Option(help="of the layer; unfold trains such small maps fastest")] = "unfold",
+    quick: Annotated[bool, typer.Option("--quick", help="windows 3 and 7 alone, from two seeds")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
+) -> None:
+    """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
+    from .learn import LearnRequest, run_learn
+
+    request = LearnRequest(out, seeds, minutes, tuple(variants or ()), implementation, quick=quick, resume=resume)
+    raise typer.Exit(run_learn(request))
+
+
 @app.command("tune")
 def tune_(
     sweep: Annotated[str, typer.Argument(help="the named sweep whose problems are searched")] = "stages",
