@@ -1,4 +1,4 @@
-"""What a report says, before it has a form: sections of text, tables and figures. html.py and markdown.py write them."""
+"""What a report says, before it has a form: sections of text, tables and figures. html.py and markdown.py give one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Table:
         """The table without its constant columns; those with a value are in `constants`."""
         if len(self.frame) < 2:
             return self
-        constant = [name for name in self.frame if name in self.folding and self.frame[name].nunique(dropna=False) == 1]
+        constant = [name for name in self.frame if name in self.folding and len(self.frame[name].unique()) == 1]
         filled = {str(name): value for name, value in self.frame[constant].iloc[0].dropna().items()}
         frame = self.frame.drop(columns=constant)
         return Table(self.name, self.caption, frame, constants=filled, browsable=self.browsable)
