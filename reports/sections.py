@@ -1,24 +1,40 @@
 """What a report says, before it has a form: sections of text, tables and figures. html.py and markdown.py give one."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import pandas as pd
 
 from reports.style import Value
 
 
-class Drawing(Protocol):
+class Drawing(ABC):
     """A picture that can be written as SVG and as PNG."""
+
+    @abstractmethod
+    def drawn(self) -> "Drawn":
+        """The picture in both forms."""
 
     def svg(self) -> str:
         """An `<svg>` element that needs no font and follows the reader's light or dark setting."""
-        ...
+        return self.drawn().vector
 
     def png(self) -> bytes:
         """A PNG file's content, dark on white."""
-        ...
+        return self.drawn().pixels
+
+
+@dataclass(frozen=True)
+class Drawn(Drawing):
+    """A picture that is drawn already."""
+
+    vector: str
+    pixels: bytes
+
+    def drawn(self) -> "Drawn":
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True)
