@@ -1,0 +1,75 @@
+"""Putting a finished folder in the place of another in one step, so that nobody sees a half-written one."""
+
+import ctypes
+import os
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import psutil
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+
+
+class FolderError(ValueError):
+    """The folder cannot go where it should."""
+
+
+def replace_folder(out: Path, entries: Collection[str], write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder beside `out`, then put it there; if it fails, what was there stays.
+
+    Raises:
+        FolderError: `out` is a file, or holds something else than `entries`.
+    """
+    target = out.resolve()
+    require_replaceable(target, entries)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _clear(target)
+    partial = target.parent / f".{target.name}.{os.getpid()}.partial"
+    partial.mkdir()
+    try:
+        write(partial)
+        if target.exists():
+            _exchange(partial, target)
+        else:
+            partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_replaceable(out: Path, entries: Collection[str]) -> None:
+    """Check that nothing but `entries` would be lost.
+
+    Raises:
+        FolderError: As `replace_folder`.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise FolderError(f"{out} is a file: give a folder with --out")
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in entries)
+    if foreign:
+        raise FolderError(f"{out} holds {foreign[0]}, which is no part of a report: give another folder with --out")
+
+
+def _clear(target: Path) -> None:
+    """Remove what processes that are gone left beside the target."""
+    for left in target.parent.glob(f".{target.name}.*.partial"):
+        owner = left.name.split(".")[-2]
+        if not owner.isdecimal() or not psutil.pid_exists(int(owner)) or int(owner) == os.getpid():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _exchange(partial: Path, target: Path) -> None:
+    """Swap two folders, which Linux does in one step; elsewhere there is none for the time of a renaming."""
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    if exchange and exchange(_HERE, os.fsencode(partial), _HERE, os.fsencode(target), _EXCHANGE) == 0:
+        return
+    old = target.with_name(f"{partial.name}.old")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
