@@ -3,12 +3,12 @@
 import ctypes
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-import psutil
-
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+_STALE_S = 3600
 
 
 class FolderError(ValueError):
@@ -26,6 +26,7 @@ def replace_folder(out: Path, entries: Collection[str], write: Callable[[Path], 
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear(target)
     partial = target.parent / f".{target.name}.{os.getpid()}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         write(partial)
@@ -53,10 +54,10 @@ def require_replaceable(out: Path, entries: Collection[str]) -> None:
 
 
 def _clear(target: Path) -> None:
-    """Remove what processes that are gone left beside the target."""
-    for left in target.parent.glob(f".{target.name}.*.partial"):
-        owner = left.name.split(".")[-2]
-        if not owner.isdecimal() or not psutil.pid_exists(int(owner)) or int(owner) == os.getpid():
+    """Remove what processes that were killed have left beside the target."""
+    start, end = f".{target.name}.", ".partial"
+    for left in target.parent.iterdir():
+        if left.name.startswith(start) and left.name.endswith(end) and time.time() - left.stat().st_mtime > _STALE_S:
             shutil.rmtree(left, ignore_errors=True)
 
 
