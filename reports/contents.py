@@ -34,12 +34,17 @@ def figure_named(runs: Sequence[Run], name: str) -> Figure | None:
     return next((figure for figure in found if figure.name == name), None)
 
 
-def _sections(runs: Sequence[Run], most: int | None) -> list[Section]:
+def view_of(runs: Sequence[Run], most: int | None = None) -> View:
+    """What the sections are made from."""
     cases = pool(runs)
     shown = looks(cases["implementation"].unique(), yardsticks(cases)["implementation"].unique())
     out = " --out DIR" if len(runs) > 1 else ""
     command = f"python -m reports {shlex.join(str(run.path) for run in runs)}{out}"
-    view = View(runs, cases, group_rows(cases), Studio(shown, command, most))
+    return View(runs, cases, group_rows(cases), Studio(shown, command, most))
+
+
+def _sections(runs: Sequence[Run], most: int | None) -> list[Section]:
+    view = view_of(runs, most)
     sections = [module.section(view) for module in _SECTIONS]
     figures = [figure for section in sections for figure in section.figures]
     return [

@@ -11,15 +11,15 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _STALE_S = 3600
 
 
-class FolderError(ValueError):
-    """The folder cannot go where it should."""
+class OutputError(ValueError):
+    """What is written cannot go where it should."""
 
 
 def replace_folder(out: Path, entries: Collection[str], write: Callable[[Path], None]) -> None:
     """Let `write` fill a folder beside `out`, then put it there; if it fails, what was there stays.
 
     Raises:
-        FolderError: `out` is a file, or holds something else than `entries`.
+        OutputError: `out` is a file, or holds something else than `entries`.
     """
     target = out.resolve()
     require_replaceable(target, entries)
@@ -42,15 +42,15 @@ def require_replaceable(out: Path, entries: Collection[str]) -> None:
     """Check that nothing but `entries` would be lost.
 
     Raises:
-        FolderError: As `replace_folder`.
+        OutputError: As `replace_folder`.
     """
     if not out.exists():
         return
     if not out.is_dir():
-        raise FolderError(f"{out} is a file: give a folder with --out")
+        raise OutputError(f"{out} is a file: give a folder with --out")
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in entries)
     if foreign:
-        raise FolderError(f"{out} holds {foreign[0]}, which is no part of a report: give another folder with --out")
+        raise OutputError(f"{out} holds {foreign[0]}, which is no part of a report: give another folder with --out")
 
 
 def _clear(target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ PAGE_ROWS = 25
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def report_page(report: Report) -> str:
+def render(report: Report) -> str:
     """The report as HTML; every text that came from a run is escaped."""
     return _page("report.html.jinja", report=report)
+
+
+def index_page(entries: Sequence[Any]) -> str:
+    """The page on several runs; an entry has a name, facts, paragraphs and links."""
+    return _page("index.html.jinja", entries=entries)
 
 
 def _page(template: str, **values: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.folder import FolderError, replace_folder
+from reports.folder import OutputError, replace_folder
 
 ENTRIES = ("index.html", "tables")
 
@@ -70,8 +70,8 @@ def test_what_a_killed_process_left_is_removed_and_a_running_ones_is_not(tmp_pat
 
 def test_foreign_files_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(FolderError, match=r"holds notes\.txt"):
+    with pytest.raises(OutputError, match=r"holds notes\.txt"):
         replace_folder(tmp_path, ENTRIES, lambda folder: fill(folder, "new"))
-    with pytest.raises(FolderError, match="is a file"):
+    with pytest.raises(OutputError, match="is a file"):
         replace_folder(tmp_path / "notes.txt", ENTRIES, lambda folder: fill(folder, "new"))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.results import RunFolder
 from reports.__main__ import main
-from reports.html import report_page
+from reports.html import render
 from reports.sections import Drawn, Figure, Report, Section, Table
 from tests.reports.conftest import ENVIRONMENT, failed, sweep
 
@@ -111,7 +111,7 @@ def report() -> Report:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of `report()`."""
     path = tmp_path_factory.mktemp("made") / "index.html"
-    path.write_text(report_page(report()), encoding="utf-8")
+    path.write_text(render(report()), encoding="utf-8")
     return path
 
 
