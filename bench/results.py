@@ -15,7 +15,7 @@ from typing import Any
 
 from .metrics import METRICS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What was asked: the case, the Problem's fields by name among it.
 PARAMETERS = (
@@ -82,6 +82,7 @@ SINCE = {
     **dict.fromkeys(("latency_low_ms", "latency_high_ms", "outliers", "stop", "timer", "host_ms", "warmup_s"), 3),
     **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
     **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle", "fingerprint"), 3),
+    **dict.fromkeys(("bound_memory_ms", "bound_arithmetic_ms", "bound_exp_ms", "bound_issue_ms"), 4),
 }
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")

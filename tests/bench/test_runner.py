@@ -28,8 +28,9 @@ def test_a_measured_case(device: torch.device, implementation: str, scope: str, 
     runner, one = Measured(device), case(implementation, mode, scope)
     row = runner.row(one)
     assert row["status"] == "ok", row["reason"]
-    bounded = {"bound", "bound_fraction"} if chip_of(device) and scope == "operator" else set()
-    absent = {"reason", "fingerprint", "bound", "bound_fraction", "energy_mj"} - bounded
+    of_bounds = {name for name in COLUMNS if name.startswith("bound")}
+    bounded = of_bounds if chip_of(device) and scope == "operator" else set()
+    absent = {"reason", "fingerprint", "energy_mj", *of_bounds} - bounded
     assert row.keys() == {*COLUMNS, *bounded} - absent
     assert {name: row[name] for name in PARAMETERS} == one.parameters()
     assert {name: row[name] for name in counts(one)} == counts(one)
