@@ -19,7 +19,8 @@ from reports.slices import Group, Slice
 
 LEAST_POINTS = 3
 # What cases are fitted against, by its name in words.
-FORMULAS: Mapping[str, str] = {"paper's formula": "paper_cost", "exact count": "macs"}
+PAPER = "paper's formula"
+FORMULAS: Mapping[str, str] = {PAPER: "paper_cost", "exact count": "macs"}
 
 
 @dataclass(frozen=True)

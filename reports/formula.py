@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reports.figures import limited
-from reports.fits import FORMULAS, Fit, fits
+from reports.fits import FORMULAS, PAPER, Fit, fits
 from reports.limits import failing
 from reports.parameters import AXES, KEYS
 from reports.plots import Line, Panel
@@ -22,8 +22,8 @@ _PAPER = (
 )
 _FITTED = (
     "Fitted as a straight line through the logarithms, by least squares: cases span several powers of ten, and an "
-    "error of the same factor should weigh the same everywhere. A slope of 1 is time in proportion to the cost; below 1, "
-    "small cases cost more than the formula says."
+    "error of the same factor should weigh the same everywhere. A slope of 1 is time in proportion to the cost; below "
+    "1, small cases cost more than the formula says."
 )
 _OPERATOR = (
     "Scope operator leaves out the layer's 1×1 convolutions, which the paper's formula counts: expect it to fit less "
@@ -94,5 +94,5 @@ def _panel(title: str, formula: str, found: Sequence[Fit]) -> Panel:
         if len(points) > _MOST_POINTS:
             points = points.iloc[np.linspace(0, len(points) - 1, _MOST_POINTS).astype(int)]
         lines.append(Line(fit.implementation, points, (ends, fit.at(ends))))
-    name = "paper's cost" if formula == next(iter(FORMULAS)) else formula
+    name = "paper's cost" if formula == PAPER else formula
     return Panel(title, f"{name} (multiply–adds)", "latency (ms)", lines, [], log_x=True)

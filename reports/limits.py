@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from reports.fits import LEAST_POINTS, Fit
+from reports.fits import LEAST_POINTS, PAPER, Fit
 from reports.rows import measured
 from reports.style import counted, show, times
 
@@ -14,21 +14,27 @@ FAR = 1.5
 _LAUNCH = 0.8
 # Taps outside the image, as a share, from which the border is worth a word.
 _BORDER = 0.25
-# Why time grows faster (+1) or slower (−1) along an axis than a count of multiply–adds says.
+# Why time may grow faster (+1) or slower (−1) along an axis than a cost says; the paper's has words of its own.
 _WHY: Mapping[tuple[str, int], str] = {
-    ("kernel_size", 1): "a multiply–add of the k² aggregation takes longer than one of the 1×1 parts",
-    ("kernel_size", -1): "the aggregation's k² costs less than counted: per-pixel work and the 1×1 parts weigh more",
-    ("channels", 1): "channels cost more than counted: the working set leaves the caches",
-    ("channels", -1): "the C² of the 1×1 parts weighs less than counted, or is not in what was timed",
-    ("m", 1): "sharing a weight saves less than counted: aggregation is paid for every channel",
-    ("m", -1): "sharing a weight saves more than counted: softmax and logits are paid for every group",
-    ("resolution", 1): "large images cost more for a pixel: the working set leaves the caches",
-    ("resolution", -1): "small images cost more for a pixel: launches and starts that the formula has not",
-    ("batch", 1): "large batches cost more for an image: the working set leaves the caches",
-    ("batch", -1): "small batches cost more for an image: launches and starts that the formula has not",
-    ("stride", 1): "neighbouring windows share less at a stride, so that each output costs more",
-    ("stride", -1): "the part of the work at input resolution weighs less than counted",
+    ("kernel_size", 1): "a tap costs more in a large window",
+    ("kernel_size", -1): "a tap costs less in a large window, where more of them share the work of a pixel",
+    ("channels", 1): "a channel costs more where there are many, as when the working set leaves the caches",
+    ("channels", -1): "a channel costs less where there are many, which share the work of a pixel",
+    ("m", 1): "sharing a weight saves less than counted: every channel pays for its aggregation",
+    ("m", -1): "sharing a weight saves more than counted: every group pays for its logits and softmax",
+    ("resolution", 1): "a pixel costs more in a large image, as when the working set leaves the caches",
+    ("resolution", -1): "a pixel costs less in a large image, as when launches and starts weigh on small ones",
+    ("batch", 1): "an image costs more in a large batch, as when the working set leaves the caches",
+    ("batch", -1): "an image costs less in a large batch, as when launches and starts weigh on small ones",
+    ("stride", 1): "an output costs more at a stride, where neighbouring windows share less",
+    ("stride", -1): "an output costs less at a stride than the part at input resolution has it",
     ("dilation", 1): "windows that are spread out cost more to gather",
+}
+_WHY_PAPER: Mapping[tuple[str, int], str] = {
+    ("kernel_size", 1): "aggregation, which goes with k², weighs more beside the 1×1 parts than C + k² has it",
+    ("kernel_size", -1): "aggregation, which goes with k², weighs less beside the 1×1 parts than C + k² has it",
+    ("channels", 1): "the 1×1 parts, which go with C², weigh more than C + k² has it",
+    ("channels", -1): "the 1×1 parts, which go with C², weigh less than C + k² has it, or were not timed",
 }
 
 
@@ -48,10 +54,11 @@ def failing(fit: Fit) -> str:
 
 def _axes(fit: Fit) -> Iterator[str]:
     """A sentence for each axis along which the residuals spread far, the farthest first."""
+    words = {**_WHY, **_WHY_PAPER} if fit.formula == PAPER else _WHY
     for name, residual in sorted(fit.residuals.items(), key=lambda pair: -pair[1].spread):
         if residual.spread > FAR:
             sign = 1 if residual.exponent > 0 else -1
-            why = f": {_WHY[name, sign]}" if (name, sign) in _WHY else ""
+            why = f": {words[name, sign]}" if (name, sign) in words else ""
             way = "more" if sign > 0 else "less"
             yield f"Along {name.replace('_', ' ')} time grows {way} than predicted ({times(residual.spread)}){why}."
 
