@@ -15,7 +15,7 @@ from reports.figures import (
     MEMORY,
     THROUGHPUT,
     TRAFFIC,
-    limited,
+    by_importance,
     missing,
     panel_of,
 )
@@ -30,20 +30,21 @@ _TEXT = (
     "Each figure moves one parameter, all others at the base point, in one mode and one state of the cache. Vertical "
     "axes are logarithmic: equal distances are equal ratios."
 )
+# More figures than this make the page slow.
+_MOST_FIGURES = 24
 
 
 def section(view: View) -> Section:
     """A figure for each group, axis and mode, and one for problems whose sizes move together."""
     figures = [
         figure
-        for group in view.groups
-        for mode in group.modes
+        for group, mode in by_importance(view.groups)
         for one in (*group.slices, *([group.problems] if group.problems else []))
         for figure in _figures(group, one, mode, view)
     ]
     if not figures:
         return Section("axes", "Axes", empty=_EMPTY)
-    shown, rest = limited(figures, view.studio.most)
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     text = [_TEXT, *(_base(group) for group in view.groups if group.slices)]
     return Section("axes", "Axes", [*text, *rest], figures=shown)
 

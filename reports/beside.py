@@ -13,8 +13,8 @@ from reports.view import View
 _EMPTY = "The run has no yardsticks. To fill this: `python -m bench run stages`, or --yardsticks with another sweep."
 _TEXT = (
     "A yardstick is another function at the same sizes, timed in turn with the layer: a 3×3 convolution of the "
-    "channels that ResNet-50 has there, a depthwise convolution with the layer's window, a copy of the least bytes. Their "
-    "lines in the figures are grey and dashed."
+    "channels that ResNet-50 has there, a depthwise convolution with the layer's window, a copy of the least bytes. "
+    "Their lines in the figures are grey and dashed."
 )
 _CAPTION = "The time of the fastest implementation over the yardstick's, case by case; the mean is geometric."
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.figures import Metric, limited, panel_of
+from reports.figures import Metric, by_importance, panel_of
 from reports.parameters import KEYS, implementations
 from reports.plots import Panel
 from reports.roofline import roofline
@@ -29,16 +29,18 @@ _SHARE = Metric("bound_fraction", "share of the bound", "%")
 _ROOFS = {"copy": "the memory's bandwidth", "fma": "the rate of multiply–adds", "exp": "the rate of exponentials"}
 # A share above 1 by less than this is within what a timer resolves.
 _ABOVE = 1.005
+# More figures than this make the page slow.
+_MOST_FIGURES = 10
 
 
 def section(view: View) -> Section:
     """What the roofs are, what is above them, the shares in numbers, along every axis, and on a roofline."""
     table = _shares(view.cases)
-    figures = [figure for group in view.groups for mode in group.modes for figure in _figures(group, mode, view)]
+    figures = [figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view)]
     if table.frame.empty and not figures:
         return Section("bounds", "Bounds", empty=_EMPTY)
     faults = _faults(view.cases)
-    shown, rest = limited(figures, view.studio.most)
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     text = [_TEXT] if len(table.frame) else []
     text += [*_sources(view.devices), *_fault_text(faults), *rest]
     return Section("bounds", "Bounds", text, [one for one in (table, faults) if len(one.frame)], shown)

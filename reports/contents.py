@@ -16,13 +16,11 @@ from reports.style import looks
 from reports.view import View
 
 _SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, beside, several, trust, tables)
-# A page with more figures in a section than this is slow to make and to read.
-MOST_FIGURES = 16
 
 
 def build(runs: Sequence[Run]) -> Report:
     """The report of the runs, its figures drawn."""
-    sections = _sections(runs, MOST_FIGURES)
+    sections = _sections(view_of(runs))
     drawn = iter(draw_all([figure for section in sections for figure in section.figures]))
     sections = [replace(section, figures=[next(drawn) for _ in section.figures]) for section in sections]
     return Report(f"Local relation layer: {', '.join(run.name for run in runs)}", sections, _warnings(runs))
@@ -30,21 +28,20 @@ def build(runs: Sequence[Run]) -> Report:
 
 def figure_named(runs: Sequence[Run], name: str) -> Figure | None:
     """One figure of the report, those that the page leaves out among them; None if it has none of that name."""
-    found = (figure for section in _sections(runs, None) for figure in section.figures)
+    found = (figure for section in _sections(view_of(runs, whole=True)) for figure in section.figures)
     return next((figure for figure in found if figure.name == name), None)
 
 
-def view_of(runs: Sequence[Run], most: int | None = None) -> View:
-    """What the sections are made from."""
+def view_of(runs: Sequence[Run], *, whole: bool = False) -> View:
+    """What the sections are made from; a `whole` report leaves no figure out."""
     cases = pool(runs)
     shown = looks(cases["implementation"].unique(), yardsticks(cases)["implementation"].unique())
     out = " --out DIR" if len(runs) > 1 else ""
     command = f"python -m reports {shlex.join(str(run.path) for run in runs)}{out}"
-    return View(runs, cases, group_rows(cases), Studio(shown, command, most))
+    return View(runs, cases, group_rows(cases), Studio(shown, command, whole))
 
 
-def _sections(runs: Sequence[Run], most: int | None) -> list[Section]:
-    view = view_of(runs, most)
+def _sections(view: View) -> list[Section]:
     sections = [module.section(view) for module in _SECTIONS]
     figures = [figure for section in sections for figure in section.figures]
     return [

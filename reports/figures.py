@@ -10,7 +10,7 @@ import pandas as pd
 from reports.plots import Line, Panel, Panels
 from reports.rows import measured
 from reports.sections import Drawing, Figure
-from reports.slices import Slice
+from reports.slices import Group, Slice
 from reports.style import Look, Value, counted, shorten, show
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
@@ -54,11 +54,14 @@ BANDS = "Bands are the interval of the median (p20 to p80 in runs from before ve
 
 @dataclass(frozen=True)
 class Studio:
-    """What every figure is made with: the looks, the command that makes the report again, most figures of a section."""
+    """What every figure is made with: the looks, and the command that makes the report again.
+
+    Sections leave out figures that would make a page slow, unless it is `whole`.
+    """
 
     looks: Mapping[str, Look]
     command: str
-    most: int | None = None
+    whole: bool = False
 
     def panels(
         self, parts: Sequence[str], title: str, caption: str, panels: Sequence[Panel], columns: int = 2
@@ -73,6 +76,27 @@ class Studio:
         """A figure with its title, caption and words."""
         name = "_".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts if part)
         return Figure(name, *texts, drawing, data, f"{self.command} --figure {name}")
+
+    def limited(self, figures: Sequence[Figure], most: int) -> tuple[list[Figure], list[str]]:
+        """The first figures, and a sentence on those that the page leaves out."""
+        rest = [] if self.whole else figures[most:]
+        if not rest:
+            return list(figures), []
+        named = shorten(", ".join(figure.name for figure in rest), 400)
+        text = (
+            f"{counted(len(rest), 'figure')} more would make the page slow and are left out; --figure NAME draws one:"
+        )
+        return list(figures[:most]), [f"{text} {named}."]
+
+
+def by_importance(groups: Sequence[Group]) -> list[tuple[Group, str]]:
+    """Each group and mode: the first group's first mode, then what comes second in either, and so on."""
+    pairs = [
+        (place + rank, place, group, mode)
+        for place, group in enumerate(groups)
+        for rank, mode in enumerate(group.modes)
+    ]
+    return [(group, mode) for _, _, group, mode in sorted(pairs, key=lambda pair: pair[:2])]
 
 
 def data_of(panels: Sequence[Panel]) -> pd.DataFrame:
@@ -126,16 +150,6 @@ def _gaps(one: Slice, name: str, rows: pd.DataFrame) -> list[str]:
             values = sorted(set(one.along[failed.index]), key=[*one.ticks, ""].index)
             gaps.append(f"{shorten(name, 40)} at {', '.join(map(show, values))} ({status})")
     return gaps
-
-
-def limited(figures: Sequence[Figure], most: int | None) -> tuple[list[Figure], list[str]]:
-    """The first figures, and a sentence on those that a page leaves out."""
-    rest = [] if most is None else figures[most:]
-    if not rest:
-        return list(figures), []
-    named = shorten(", ".join(figure.name for figure in rest), 400)
-    text = f"{counted(len(rest), 'figure')} more would make the page slow and are left out; --figure NAME draws one: "
-    return list(figures[:most]), [f"{text}{named}."]
 
 
 def _panel_in_words(panel: Panel) -> str:

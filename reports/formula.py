@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reports.figures import limited
 from reports.fits import FORMULAS, PAPER, Fit, fits
 from reports.limits import failing
 from reports.parameters import AXES, KEYS
@@ -35,6 +34,8 @@ _CAPTION = (
 )
 # More points of a line than this hide one another.
 _MOST_POINTS = 250
+# More figures than this make the page slow.
+_MOST_FIGURES = 6
 
 
 def section(view: View) -> Section:
@@ -43,7 +44,7 @@ def section(view: View) -> Section:
     if not found:
         return Section("formula", "The paper's formula", empty=_EMPTY)
     groups = list({id(fit.group): fit.group for fit in found}.values())
-    figures, rest = limited([_figure(group, found, view) for group in groups], view.studio.most)
+    figures, rest = view.studio.limited([_figure(group, found, view) for group in groups], _MOST_FIGURES)
     text = [_PAPER, _FITTED, *([_OPERATOR] if any(group.scope == "operator" for group in groups) else []), *rest]
     return Section("formula", "The paper's formula", text, [_table(found)], figures)
 

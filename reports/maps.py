@@ -1,8 +1,10 @@
 """The section with maps: the speed-up over the baseline by two parameters at once."""
 
+from itertools import product
+
 import pandas as pd
 
-from reports.figures import limited
+from reports.figures import by_importance
 from reports.heatmaps import Heatmaps
 from reports.parameters import implementations
 from reports.sections import Figure, Section, Table
@@ -30,24 +32,24 @@ _TEXT = (
     "not measured, or failed."
 )
 _CROSS = "Where a map is a cross, only one parameter moved at a time; `python -m bench run grid` fills it."
+# More figures than this make the page slow.
+_MOST_FIGURES = 8
 
 
 def section(view: View) -> Section:
     """Maps over k × m and C × resolution, and the speed-up of each implementation over all cases."""
     ratios = ratios_to_baseline(implementations(view.cases), "latency_ms")
     figures, holes = [], False
-    for group in view.groups:
-        for mode in group.modes:
-            for across in PLANES:
-                maps = _maps(group, mode, across, ratios)
-                if maps:
-                    holes |= any(frame.isna().to_numpy().any() for frame in maps.values())
-                    figures.append(_figure(view, group, mode, across, maps))
+    for (group, mode), across in product(by_importance(view.groups), PLANES):
+        maps = _maps(group, mode, across, ratios)
+        if maps:
+            holes |= any(frame.isna().to_numpy().any() for frame in maps.values())
+            figures.append(_figure(view, group, mode, across, maps))
     found = speedups(implementations(view.cases))
     tables: list[Table] = [placed("speedup", _CAPTION, found)] if len(found) else []
     if not figures:
         return Section("map", "Speed-up map", tables=tables, empty=_EMPTY)
-    shown, rest = limited(figures, view.studio.most)
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     return Section("map", "Speed-up map", [_TEXT, *([_CROSS] if holes else []), *rest], tables, shown)
 
 

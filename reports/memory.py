@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.figures import MEMORY, limited, panel_of
+from reports.figures import MEMORY, by_importance, panel_of
 from reports.parameters import KEYS, implementations
 from reports.plots import Line, Panel
 from reports.rows import measured
@@ -26,6 +26,8 @@ _FRONTIER_CAPTION = (
 )
 _LOST = "out_of_memory"
 _MOST_POINTS = 250
+# More figures than this make the page slow.
+_MOST_FIGURES = 6
 
 
 def section(view: View) -> Section:
@@ -33,10 +35,10 @@ def section(view: View) -> Section:
     own = implementations(view.cases)
     tables = [_peaks(own), _frontier(view)]
     tables = [table for table in tables if len(table.frame)]
-    figures = [figure for group in view.groups for mode in group.modes for figure in _figures(group, mode, view)]
+    figures = [figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view)]
     if not tables and not figures:
         return Section("memory", "Memory", empty=_EMPTY)
-    shown, rest = limited(figures, view.studio.most)
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     lost = int((own["status"] == _LOST).sum())
     text = (
         [f"{lost} of {len(own)} cases did not fit the memory; crosses are at the peak predicted for them."]

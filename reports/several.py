@@ -6,7 +6,6 @@ import pandas as pd
 from bench.compare import Comparison, Settings, compare, read_run
 from bench.results import RunFolderError
 from reports.environments import differences
-from reports.figures import limited
 from reports.parameters import COORDINATES, SETTING, implementations
 from reports.plots import Line, Panel
 from reports.rows import Run, measured
@@ -25,6 +24,8 @@ _SIDES = (
 # A bootstrap for each pair takes milliseconds; more pairs than this are left to the command.
 _MOST_PAIRS = 4000
 _MOST_POINTS = 250
+# More figures than this make the page slow.
+_MOST_FIGURES = 6
 
 
 def section(view: View) -> Section:
@@ -44,7 +45,7 @@ def section(view: View) -> Section:
         text += judged.warnings
         tables += [table for table in [_pairs(judged, run, number)] if len(table.frame)]
         figures += _figures(judged, view, run, number)
-    shown, rest = limited(figures, view.studio.most)
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     return Section("runs", "Several runs", [*text, *rest], tables, shown)
 
 
