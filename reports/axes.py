@@ -93,4 +93,4 @@ def working_set(one: Slice, mode: str, device: Mapping[str, Any]) -> tuple[str, 
     ends = [float(value) for value in moved.index[[last - 1, last]]]
     share = np.log(size / moved.iloc[last - 1]) / np.log(moved.iloc[last] / moved.iloc[last - 1])
     place = ends[0] * math.exp(share * math.log(ends[1] / ends[0])) if ends[0] > 0 else ends[1]
-    return f" Dotted: where the least bytes to move outgrow {named}.", {f"L2 {size / 2**20:.0f} MiB": float(place)}
+    return f" Dotted: where the least bytes to move outgrow {named}.", {f"L2, {size / 2**20:.0f} MiB": float(place)}

@@ -76,7 +76,7 @@ def _faults(cases: pd.DataFrame) -> Table:
 def _fault_text(faults: Table) -> list[str]:
     if faults.frame.empty:
         return []
-    named = ", ".join(str(name) for name in faults.frame["implementation"].value_counts().index)
+    named = ", ".join(sorted(set(faults.frame["implementation"].astype(str))))
     text = (
         f"FAULT: {counted(len(faults.frame), 'case')} of {named} above 100 % of the bound. No kernel is faster than "
         "the chip: either the model of the bound does not fit these cases, or the timer is wrong there."

@@ -1,8 +1,9 @@
 """Drawing: small multiples of panels with lines, points and bands."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,6 +18,8 @@ from reports.style import INK, Look, Value, shorten, show
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 4.3, 2.75
 _LEGEND_ROW_IN = 0.2
 _CHARACTERS_PER_IN = 12
+_MARK: Mapping[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}
+_TICKS = ("1", "2", "_", "+")
 _REFERENCES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
@@ -40,7 +43,7 @@ class Panel:
     """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis.
 
     A `share` is drawn from 0 with a line at 1, all else on a logarithmic axis. `below` is a word under a tick. `marks`
-    are upright lines, and `references` curves in ink, each with what it is called; one with a single x is a tick.
+    are upright lines, and `references` curves in ink, those in `ticked` points, each with what it is called.
     """
 
     title: str
@@ -54,6 +57,7 @@ class Panel:
     below: Mapping[Value, str] = field(default_factory=dict)
     marks: Mapping[str, float] = field(default_factory=dict)
     references: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    ticked: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Panels(Drawing):
         rows = math.ceil(len(self.panels) / self.columns)
         columns = min(self.columns, len(self.panels))
         handles = self._handles()
-        width = _PANEL_WIDTH_IN * max(columns, 1.35)
+        width = _PANEL_WIDTH_IN * max(columns, 1.6)
         longest = max((len(label) for label in handles), default=1)
         beside = max(1, min(len(handles), int(width * _CHARACTERS_PER_IN / (longest + 8))))
         legend = _LEGEND_ROW_IN * math.ceil(len(handles) / beside)
@@ -90,16 +94,17 @@ class Panels(Drawing):
         handles = {shorten(name, 24) + self.looks[name].note: _handle(self.looks[name]) for name in names}
         if any(len(line.lost) for panel in self.panels for line in panel.lines):
             handles["out of memory"] = Line2D([], [], color=INK, marker="x", linestyle="none", markersize=7)
-        named = dict.fromkeys(name for panel in self.panels for name in panel.references)
-        for index, name in enumerate(named):
-            ticks = all(len(panel.references[name]) == 1 for panel in self.panels if name in panel.references)
-            style = {"marker": "_", "linestyle": "none"} if ticks else {"linestyle": _reference(index)}
-            handles[name] = Line2D([], [], color=INK, linewidth=1.2, **style)
+        for panel in self.panels:
+            handles |= {name: Line2D([], [], **_MARK) for name in panel.marks}
+            handles |= {name: Line2D([], [], **_reference(panel, index)) for index, name in enumerate(panel.references)}
         return handles
 
 
-def _reference(index: int) -> object:
-    return _REFERENCES[index % len(_REFERENCES)]
+def _reference(panel: Panel, index: int) -> dict[str, Any]:
+    """How the panel's reference of that number is drawn."""
+    if list(panel.references)[index] in panel.ticked:
+        return {"color": INK, "linestyle": "none", "marker": _TICKS[index % len(_TICKS)], "markersize": 8}
+    return {"color": INK, "linestyle": _REFERENCES[index % len(_REFERENCES)], "linewidth": 1.2}
 
 
 def _handle(look: Look) -> Line2D:
@@ -114,7 +119,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         shift = 0.0 if panel.numeric else 0.12 * (index - (len(panel.lines) - 1) / 2)
         _draw_line(axes, panel, line, looks[line.name], shift)
     for index, curve in enumerate(panel.references.values()):
-        axes.plot(curve["x"], curve["y"], color=INK, linewidth=1.2, linestyle=_reference(index), zorder=1.5)
+        axes.plot(curve["x"], curve["y"], zorder=1.5, **_reference(panel, index))
     axes.set_title(shorten(panel.title, 60), loc="left")
     axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
     axes.grid(visible=True, linewidth=0.6)
@@ -124,12 +129,8 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         axes.axhline(1, color=INK, linewidth=1)
         axes.set_ylim(0, max(1.08, 1.1 * most))
     _set_ticks(axes, panel)
-    for word, place in panel.marks.items():
-        axes.axvline(place, color=INK, linewidth=1, linestyle=":")
-        axes.annotate(word, (place, 1), xycoords=("data", "axes fraction"), xytext=(3, -2), **_CORNER)
-
-
-_CORNER = {"textcoords": "offset points", "va": "top", "ha": "left", "fontsize": "x-small", "annotation_clip": True}
+    for place in panel.marks.values():
+        axes.axvline(place, **_MARK)
 
 
 def _draw_line(axes: Axes, panel: Panel, line: Line, look: Look, shift: float) -> None:

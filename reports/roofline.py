@@ -20,6 +20,8 @@ BOUNDS: Mapping[str, str] = {
 }
 _LINES = ("memory", "arithmetic")
 _MOST_POINTS = 250
+# How far the lines reach beyond the points, to either side.
+_ENDS = np.array([1 / 1.5, 1.5])
 
 
 def roofline(group: Group, mode: str, device: Mapping[str, Any]) -> Panel | None:
@@ -34,9 +36,9 @@ def roofline(group: Group, mode: str, device: Mapping[str, Any]) -> Panel | None
     for name, points in at.sort_values("x").groupby(rows["implementation"], observed=True):
         shown = points.iloc[np.linspace(0, len(points) - 1, min(len(points), _MOST_POINTS)).astype(int)]
         lines.append(Line(str(name), shown, joined=False))
-    return Panel(
-        "", "arithmetic intensity (FLOP/byte)", "arithmetic (TFLOP/s)", lines, [], log_x=True, references=roofs
-    )
+    titles = ("", "arithmetic intensity (FLOP/byte)", "arithmetic (TFLOP/s)")
+    ticked = [name for name in roofs if not name.startswith(_LINES)]
+    return Panel(*titles, lines, [], log_x=True, references=roofs, ticked=ticked)
 
 
 def _roofs_of_rows(rows: pd.DataFrame, flops: pd.Series, intensity: pd.Series) -> dict[str, pd.DataFrame]:
@@ -63,7 +65,7 @@ def _line(points: pd.DataFrame, name: str) -> pd.DataFrame:
 
     It is the highest that any of the cases allows: taps outside the image and a hot L2 raise some.
     """
-    ends = pd.Series([points["x"].min() / 1.5, points["x"].max() * 1.5])
+    ends = points["x"].agg(["min", "max"]).to_numpy() * _ENDS
     rate = (points["y"] / points["x"]).max() if name == _LINES[0] else points["y"].max()
     return pd.DataFrame({"x": ends, "y": rate * ends if name == _LINES[0] else [rate, rate]})
 
@@ -73,7 +75,7 @@ def _roofs_of_doctor(device: Mapping[str, Any], intensity: pd.Series) -> dict[st
     rates = device.get("doctor", {}).get("roofs", {})
     if not {"copy", "fma"} <= rates.keys() or intensity.empty:
         return {}
-    ends = pd.Series([intensity.min() / 1.5, intensity.max() * 1.5])
+    ends = intensity.agg(["min", "max"]).to_numpy() * _ENDS
     return {
         "memory (a copy)": pd.DataFrame({"x": ends, "y": rates["copy"] * ends / 1e12}),
         "arithmetic (multiply–adds)": pd.DataFrame({"x": ends, "y": 2 * rates["fma"] / 1e12}),

@@ -1,6 +1,6 @@
 """Groups of comparable rows, the swept axes in them, and the one-at-a-time slice along each axis."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,8 +50,17 @@ class Group:
 
     @cached_property
     def base(self) -> pd.Series:
-        """The point whose slices hold the most rows; of several, the one in the middle."""
+        """The point whose slices hold the most points; of several, the one in the middle."""
         return _base(self.points.drop_duplicates())
+
+    @cached_property
+    def at_base(self) -> pd.DataFrame:
+        """For each row and coordinate, whether it is the base's."""
+        return self.points.eq(self.base, axis=1)
+
+    def like_base(self, free: Collection[str]) -> pd.Series:
+        """Which rows are at the base in all coordinates but those that are free."""
+        return self.at_base[[name for name in COORDINATES if name not in free]].all(axis=1)
 
     @cached_property
     def slices(self) -> list[Slice]:
@@ -65,12 +74,10 @@ class Group:
 
         None where there are fewer than two of them, or too many for one figure.
         """
-        elsewhere = _elsewhere(PROBLEM_AXIS)
         off = pd.Series(data=True, index=self.rows.index)
         for one in self.slices:
             off[one.rows.index] = False
-        here = (self.points[elsewhere] == self.base[elsewhere]).all(axis=1)
-        here &= off | (self.points == self.base).all(axis=1)
+        here = self.like_base(PROBLEM_AXIS.columns) & (off | self.like_base(()))
         labels = _problem_labels(self.points[here])
         ticks: list[Value] = list(labels.unique())
         return Slice(PROBLEM_AXIS, self.rows[here], labels, ticks) if 1 < len(ticks) <= _MOST_PROBLEMS else None
@@ -159,8 +166,8 @@ def _base(points: pd.DataFrame) -> pd.Series:
 
 
 def _slice(axis: Axis, group: Group) -> Slice:
-    elsewhere = _elsewhere(axis)
-    here = _on(group.points, axis) & (group.points[elsewhere] == group.base[elsewhere]).all(axis=1)
+    here = group.like_base(axis.columns)
+    here[here] = _on(group.points[here], axis)
     along = group.points.loc[here, axis.columns[0]]
     return Slice(axis, group.rows[here], along, ordered(set(along) - {""}))
 
@@ -168,8 +175,7 @@ def _slice(axis: Axis, group: Group) -> Slice:
 def plane(group: Group, across: Sequence[str]) -> pd.DataFrame:
     """The rows that differ from the base in the two parameters alone; resolution is height and width, equal."""
     free = {name for parameter in across for name in (IMAGE if parameter == "resolution" else (parameter,))}
-    elsewhere = [name for name in COORDINATES if name not in free]
-    here = (group.points[elsewhere] == group.base[elsewhere]).all(axis=1)
+    here = group.like_base(free)
     if "resolution" in across:
         here &= group.points["height"] == group.points["width"]
     return group.rows[here]
