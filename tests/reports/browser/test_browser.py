@@ -2,6 +2,7 @@
 
 import importlib.resources
 import io
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_headings_and_names_can_be_walked(window: Window, path: Path) -> None:
     levels = [int(tag[1]) for tag in page.locator("h1,h2,h3,h4").evaluate_all("(all) => all.map((one) => one.tagName)")]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     ids = page.locator("[id]").evaluate_all("(all) => all.map((one) => one.id)")
     assert len(ids) == len(set(ids))
     targets = page.locator("a[href^='#']").evaluate_all("(all) => all.map((one) => one.hash.slice(1))")
