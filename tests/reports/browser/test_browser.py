@@ -26,9 +26,8 @@ def serious(findings: dict[str, Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(window: Window, path: Path, width: int, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_serious(window: Window, path: Path, scheme: str, width: int) -> None:
     page = window.open(path, width=width, color_scheme=scheme)
     page.evaluate(AXE)
     assert serious(page.evaluate("axe.run()")) == []
@@ -83,21 +82,20 @@ def test_data_is_shown_and_not_run(window: Window, path: Path) -> None:
 def test_policy_refuses_what_is_not_the_pages_own(window: Window, path: Path) -> None:
     page = window.open(path)
     page.evaluate("""() => {
+        window.refused = [];
+        document.addEventListener("securitypolicyviolation", (event) => window.refused.push(event.effectiveDirective));
         const script = document.createElement("script");
         script.textContent = "window.harmed = true";
-        document.body.append(script);
-        new Image().src = "http://127.0.0.1:9/picture.png";
         const style = document.createElement("style");
         style.textContent = "body { display: none }";
-        document.body.append(style);
+        document.body.append(script, style);
+        new Image().src = "http://127.0.0.1:9/picture.png";
     }""")
     assert page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')") == "refused"
+    page.wait_for_function("window.refused.length >= 4")
+    assert set(page.evaluate("window.refused")) == {"script-src-elem", "style-src-elem", "img-src", "connect-src"}
     assert page.evaluate("window.harmed") is None
     assert page.locator("h1").is_visible()
-    page.wait_for_timeout(100)
-    refusals = [problem for problem in window.problems if not problem.startswith("http://127.0.0.1:9/")]
-    assert len(refusals) == 4
-    assert all("Content Security Policy" in refusal for refusal in refusals)
     window.problems.clear()
 
 
