@@ -156,10 +156,14 @@ def grid(count: int) -> list[Row]:
         rest, k = divmod(rest, 5)
         rest, m = divmod(rest, 6)
         rest, hw = divmod(rest, 5)
-        changes = {
+        changes: dict[str, Any] = {
             "implementation": ("unfold", "chunked", "compiled", "flex", "triton")[name],
             "mode": ("forward", "backward")[mode],
-            **{"kernel_size": 3 + 2 * k, "m": 2**m, "height": 7 * 2**hw, "width": 7 * 2**hw, "channels": 8 * (rest + 1)},
+            "kernel_size": 3 + 2 * k,
+            "m": 2**m,
+            "height": 7 * 2**hw,
+            "width": 7 * 2**hw,
+            "channels": 8 * (rest + 1),
         }
         latency = (3 + 2 * k) ** 2 * 4**hw * (rest + 1) / (name + 1) * chance.lognormvariate(0, 0.2) / 1e3
         lost = chance.random() < 0.05

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.image import imread
 from playwright.sync_api import Page
 
+from reports.published import write_index
 from tests.reports.browser.conftest import HOSTILE, Window
 
 WIDTHS = (390, 1280)
@@ -142,3 +143,14 @@ def test_page_is_of_use_without_its_script(window: Window, made: Path) -> None:
     assert page.locator(".browser tbody tr").count() == 25
     assert page.get_by_text("The first 25 of 60 rows; all are in tables/all.csv.").is_visible()
     assert page.locator("button:visible, input:visible, select:visible").count() == 0
+
+
+def test_index_page_passes_the_same_checks(window: Window, real: Path) -> None:
+    index = write_index(real.parents[2])
+    for scheme, width in (("light", 1280), ("dark", 390)):
+        page = window.open(index, width=width, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate(AXE)
+        assert serious(page.evaluate(RUN_AXE)) == []
+        page.get_by_role("link", name="Report: run", exact=True).click()
+        assert page.url == real.as_uri()
