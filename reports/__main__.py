@@ -26,7 +26,8 @@ def main(
     """Make the page, the figures and the tables of one or more runs."""
     # Imported here so that --help does not wait for matplotlib and scipy.
     from bench.results import RunFolderError
-    from reports.output import OutputError, default_out, write_one_figure, write_report
+    from reports.folder import OutputError
+    from reports.output import default_out, write_one_figure, write_report
     from reports.published import write_index
     from reports.rows import load_runs
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from reports.style import Look, Value, counted, shorten, show
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
 _LONGEST_ALT = 1200
+_LONGEST_NAME = 120
 _BESIDE = " Dashed grey: yardsticks, which are other functions than the layer."
 
 
@@ -75,6 +77,8 @@ class Studio:
     def figure(self, parts: Sequence[str], texts: tuple[str, str, str], drawing: Drawing, data: pd.DataFrame) -> Figure:
         """A figure with its title, caption and words."""
         name = "_".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts if part)
+        if len(name) > _LONGEST_NAME:
+            name = f"{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}"
         return Figure(name, *texts, drawing, data, f"{self.command} --figure {name}")
 
     def limited(self, figures: Sequence[Figure], most: int) -> tuple[list[Figure], list[str]]:

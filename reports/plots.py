@@ -84,7 +84,7 @@ class Panels(Drawing):
                 _draw_panel(cell, panel, self.looks)
             for cell in cells:
                 cell.set_visible(False)
-            figure.legend(handles.values(), list(handles), loc="outside upper center", ncols=beside, frameon=False)
+            figure.legend(handles.values(), list(handles), loc="outside upper left", ncols=beside, frameon=False)
 
         return render((width, _PANEL_HEIGHT_IN * rows + legend + 0.15), fill)
 

@@ -15,9 +15,9 @@ from reports.rows import Run, load_run
 
 _LINKS = {
     "Report": "report/index.html",
-    "as Markdown": "report/report.md",
-    "rows": "results.csv",
-    "environment": "environment.json",
+    "Report as Markdown": "report/report.md",
+    "Rows": "results.csv",
+    "Environment": "environment.json",
 }
 
 

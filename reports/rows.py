@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ def _typed(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
             typed[name] = texts.mask(texts == "")
             continue
         empty = texts.isna() | texts.str.lower().isin(_NO_NUMBER)
-        numbers = pd.to_numeric(texts.mask(empty), errors="coerce")
+        numbers = pd.to_numeric(texts.mask(empty), errors="coerce").replace([math.inf, -math.inf], math.nan)
         unread = (numbers.isna() & ~empty).sum()
         if unread and name not in _NUMBERS:
             typed[name] = texts.mask(texts == "")

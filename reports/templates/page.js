@@ -76,6 +76,7 @@ class Browser {
     this.button("back").addEventListener("click", () => this.turn(-1));
     this.button("on").addEventListener("click", () => this.turn(1));
     for (const part of root.querySelectorAll("[hidden]")) part.hidden = false;
+    root.querySelector(".beyond").remove();
     this.select();
   }
 
