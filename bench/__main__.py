@@ -1,4 +1,4 @@
-"""The commands: `python -m bench doctor | list | run | gpu | tune | offline | compare | gate | export`."""
+"""The commands: `python -m bench doctor | list | run | gpu | tune | profile | offline | compare | gate | export`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +105,36 @@ def tune_(
 
     request = Request(sweep, tuple(axis or ()), ("triton",), None, device, yardsticks=False)
     raise typer.Exit(run_tune(request, seconds, dry_run=dry_run))
+
+
+@app.command()
+def profile(  # noqa: PLR0913
+    case: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CASE",
+            help="RUN:LINE, a line of a run's results.jsonl from 1; or words of a case's label, as: unfold forward k5",
+        ),
+    ] = None,
+    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE for any axis")] = None,
+    implementation: Annotated[str | None, typer.Option(help="an implementation or a yardstick")] = None,
+    mode: Annotated[str | None, typer.Option(help="forward, backward or forward_backward")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="a folder; RUN/profiles/LINE or a new one under reports/runs if left out")
+    ] = None,
+    calls: Annotated[int, typer.Option(min=1, help="calls that are profiled")] = 5,
+    case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for an instrument, compilation included")] = 600,
+) -> None:
+    """Look inside one case: a trace, kernels or operations by time, gaps, memory, and counters where there are any.
+
+    What CASE and the options leave open is as in the middle of the device's own sweep, or as in the row.
+    """
+    from .profile_session import Wanted, run_profile
+    from .session import Request
+
+    request = Request(None, tuple(axis or ()), (implementation,) if implementation else (), mode, device)
+    raise typer.Exit(run_profile(Wanted(" ".join(case or ()), request, out, calls, case_timeout)))
 
 
 @app.command()
