@@ -1,4 +1,4 @@
-"""The commands: `python -m bench doctor | list | run | gpu | tune | profile | offline | compare | gate | export`."""
+"""The commands of `python -m bench`: doctor, list, table, run, gpu, tune, profile, offline, compare, gate, export."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +29,26 @@ def list_(
 
 
 @app.command()
+def table(  # noqa: PLR0913
+    a: Annotated[str, typer.Argument(metavar="A", help="lr_net_26, _50, _101, resnet_26, _50 or _101")] = "lr_net_50",
+    b: Annotated[str, typer.Argument(metavar="B", help="the network beside it")] = "resnet_50",
+    size: Annotated[int, typer.Option(help="rows and columns of the image")] = 224,
+    in_channels: Annotated[int, typer.Option(help="channels of the image")] = 3,
+    classes: Annotated[int, typer.Option(help="outputs of the classifier")] = 1000,
+    kernel_size: Annotated[int, typer.Option("--kernel-size", "-k", help="the local relation layer's window")] = 7,
+    m: Annotated[int, typer.Option("-m", help="channels that share a weight in that layer")] = 8,
+    prior: Annotated[str, typer.Option(help="that layer's prior: network, table or none")] = "network",
+    form: Annotated[str, typer.Option("--format", help="text, markdown or csv")] = "text",
+    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
+) -> None:
+    """Show the article's table for two networks: sizes, layers, parameters, multiply–adds, and published figures."""
+    from .table import run_table
+
+    image = {"height": size, "width": size, "in_channels": in_channels, "classes": classes}
+    raise typer.Exit(run_table((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior}, out, form))
+
+
+@app.command()
 def run(  # noqa: PLR0913
     sweep: Annotated[
         str | None, typer.Argument(help="a named sweep; quick on a CPU, axes on a GPU if left out")
@@ -37,7 +57,9 @@ def run(  # noqa: PLR0913
     implementation: Annotated[
         list[str] | None, typer.Option(help="implementations, comma-separated or repeated")
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="forward,backward,forward_backward")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="forward,backward,forward_backward; of a network forward,training")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
@@ -54,6 +76,13 @@ def run(  # noqa: PLR0913
     try_all: Annotated[
         bool, typer.Option("--try-all", help="also try what is larger than a case that ran out of memory")
     ] = False,
+    largest_batch: Annotated[
+        bool, typer.Option("--largest-batch", help="also find the largest batch that fits, up to 4096 images")
+    ] = False,
+    memory_limit: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="MiB that a worker may take; on a CPU 90 % of what is free if left out"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
@@ -63,9 +92,9 @@ def run(  # noqa: PLR0913
     from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    schedule = Schedule(order.value, try_all=try_all)
+    schedule = Schedule(order.value, try_all=try_all, largest_batch=largest_batch)
     timing = Timing(seconds=seconds, energy=energy)
-    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()))
+    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()), memory_limit)
     raise typer.Exit(run_session(request, out, conduct, dry_run=dry_run))
 
 

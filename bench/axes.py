@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PADDING_MODES
 
-MODES = ("forward", "backward", "forward_backward")
-SCOPES = ("operator", "layer")
+_PASSES = ("forward", "backward", "forward_backward")
+# The modes of each scope; "training" is a whole step: forward, loss, backward, and the weights' update.
+MODES_OF = {"operator": _PASSES, "layer": _PASSES, "network": ("forward", "training")}
+SCOPES = tuple(MODES_OF)
+MODES = tuple(dict.fromkeys(mode for modes in MODES_OF.values() for mode in modes))
+DEPTHS = (26, 50, 101)
 CACHES = ("cold", "hot")
 
 Value = int | str | bool
@@ -26,6 +30,12 @@ def _padding(text: str) -> Value:
 
 def _boolean(text: str) -> Value:
     return {"true": True, "false": False}[text.lower()]
+
+
+def _depth(text: str) -> Value:
+    if int(text) not in DEPTHS:
+        raise ValueError(text)
+    return int(text)
 
 
 def _choice(allowed: tuple[str, ...]) -> Callable[[str], Value]:
@@ -72,9 +82,13 @@ AXES: Mapping[str, Axis] = {
     "prior": Axis(("prior",), _boolean, "true | false", "whether there is a geometric prior"),
     "dtype": _enumeration("dtype", DTYPES, "dtype of query, key and value"),
     "memory_format": _enumeration("memory_format", MEMORY_FORMATS, "memory format of query, key and value"),
-    "scope": _enumeration("scope", SCOPES, "the operator alone, or the layer with its 1×1 convolutions"),
-    "mode": _enumeration("mode", MODES, "which passes are timed"),
+    "scope": _enumeration("scope", SCOPES, "the operator alone, the layer with its 1×1 convolutions, or LR-Net"),
+    "mode": _enumeration("mode", MODES, "which passes are timed; of a network inference, or a step of training"),
     "cache": _enumeration("cache", CACHES, "L2 before each sample: flushed (cuda only), or as the last one left it"),
+    "depth": Axis(("depth",), _depth, " | ".join(map(str, DEPTHS)), "depth of the network, in scope network alone"),
+    "torch_compile": Axis(
+        ("torch_compile",), _boolean, "true | false", "torch.compile of the whole network, in scope network alone"
+    ),
 }
 ALIASES = {
     "N": "batch",

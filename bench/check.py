@@ -21,6 +21,14 @@ class Expected:
     grads: Tensors
 
 
+@dataclass(frozen=True)
+class Error:
+    """How far results are from those in float64, relative to these, and how far they may be."""
+
+    value: float
+    tolerance: float
+
+
 def expect(problem: Problem, scope: str, tensors: Tensors) -> Expected:
     """What a problem gives in float64, image by image so that memory stays small, by `unfold`."""
     outs: list[Tensor] = []
@@ -46,9 +54,13 @@ def error_of(workload: Workload, expected: Expected, *, backward: bool) -> float
     """The largest relative error of the output and, with `backward`, the gradients; NaN if any result holds one."""
     with torch.set_grad_enabled(backward):
         out = workload.forward()
-    pairs = [(out.detach(), expected.out)]
-    if backward:
-        grads = gradients(workload, out)
-        pairs += [(grads[name], reference) for name, reference in expected.grads.items()]
-    errors = [(a.double() - b).norm() / b.norm().clamp_min(torch.finfo(b.dtype).tiny) for a, b in pairs]
+    grads = gradients(workload, out) if backward else {}
+    references = expected.grads if backward else {}
+    return largest_error({"out": out.detach(), **grads}, {"out": expected.out, **references})
+
+
+def largest_error(found: Tensors, expected: Tensors) -> float:
+    """The largest relative error ‖a − b‖ / ‖b‖ of tensors by name, b in float64; NaN if any holds one."""
+    pairs = [(found[name].double(), reference) for name, reference in expected.items()]
+    errors = [(a - b).norm() / b.norm().clamp_min(torch.finfo(b.dtype).tiny) for a, b in pairs]
     return float(torch.stack(errors).max())

@@ -13,9 +13,18 @@ ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 def paper_cost(problem: "Problem") -> float:
     """((1 + s²)/m + 1)·C·(C + k²)·HW/s² per image: the paper's cost of the layer, 1×1 convolutions included."""
+    return sum(paper_terms(problem))
+
+
+def paper_terms(problem: "Problem") -> tuple[float, float]:
+    """The two terms of the paper's cost over the batch: that of the 1×1 convolutions, C², and that of the window, C·k².
+
+    The first is exact where m divides C, the second is more than similarity and aggregation take, (1/m + 1)·C·k².
+    """
     squared_stride = problem.stride**2
-    per_pixel = ((1 + squared_stride) / problem.m + 1) * problem.channels * (problem.channels + problem.kernel_size**2)
-    return problem.batch * per_pixel * problem.height * problem.width / squared_stride
+    pixels = problem.batch * problem.height * problem.width / squared_stride
+    per_pixel = ((1 + squared_stride) / problem.m + 1) * problem.channels * pixels
+    return per_pixel * problem.channels, per_pixel * problem.kernel_size**2
 
 
 def relation_macs(problem: "Problem") -> int:

@@ -7,6 +7,7 @@ from kernels import predicted_bytes, unsupported
 from .bounds import Work, mode_work
 from .cases import Case
 from .complexity import ITEMSIZE
+from .network_layers import network_bytes, network_refusal
 
 _MIB = 2**20
 
@@ -16,20 +17,36 @@ def refusal(case: Case, device: torch.device) -> str | None:
     if case.cache == "cold" and device.type != "cuda":
         return "the caches of a CPU are not flushed: there, cache is hot"
     if case.yardstick is not None:
-        return None
+        scopes = case.yardstick.scopes
+        return None if case.scope in scopes else f"{case.implementation} is a yardstick of scope {' and '.join(scopes)}"
+    if case.scope == "network":
+        return network_refusal(
+            case.problem,
+            case.depth,
+            case.implementation,
+            device,
+            backward=case.backward,
+            compiled=case.torch_compile,
+        )
     return unsupported(case.implementation, case.problem, device, backward=case.backward)
 
 
 def work_of(case: Case) -> Work | None:
-    """What a GPU has to do for a case; None where no bound is known: for a layer, and for most yardsticks."""
+    """What a GPU has to do for a case; None where no bound is known: for layer and network, and for most yardsticks."""
     if case.yardstick is not None:
-        return case.yardstick.work(case.problem, case.scope, case.mode)
+        return case.yardstick.work(case)
     return mode_work(case.problem, case.mode) if case.scope == "operator" else None
 
 
 def predicted_mib(case: Case, device: torch.device) -> float:
-    """The peak of memory above the inputs that the implementation predicts; a layer adds its convolutions' tensors."""
+    """The peak of memory above the inputs that the implementation predicts; a layer adds its convolutions' tensors.
+
+    For a network it is that of the relation operators alone: the largest of them or, in training, all together.
+    """
     problem = case.problem
+    if case.scope == "network":
+        needed = network_bytes(problem, case.depth, case.implementation, device, backward=case.backward)
+        return needed / _MIB
     needed = predicted_bytes(case.implementation, problem, device, backward=case.backward)
     if case.scope == "layer":
         out_pixels = problem.batch * problem.out_height * problem.out_width

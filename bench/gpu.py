@@ -101,7 +101,7 @@ def _tests() -> str | None:
 
 def _show(cases: Sequence[Case], plan: Plan) -> None:
     """Every case, and an estimate of the time."""
-    problems = len({(case.problem, case.scope) for case in cases})
+    problems = len({case.posed for case in cases})
     compiled = len({(case.problem, case.implementation) for case in cases if case.implementation in COMPILED})
     for number, case in enumerate(cases, 1):
         typer.echo(f"[{number}/{len(cases)}] {case.label()}")

@@ -16,6 +16,7 @@ from .cases import Case
 from .diagnosis import bounding_chip, summary
 from .environment import command_line, describe
 from .fingerprint import code_version, fingerprint
+from .largest_batch import MOST
 from .lock import locked
 from .messages import Setup
 from .outgrown import Outgrown
@@ -40,6 +41,7 @@ class Conduct:
         case_timeout: Seconds for a case, checks and compilation included.
         resume: Continue the run that is in the folder, if there is one.
         retry: Statuses, comma-separated, that are measured again on resuming.
+        memory_mib: MiB of the device's memory that a worker may take, if they are limited.
     """
 
     timing: Timing
@@ -47,6 +49,7 @@ class Conduct:
     case_timeout: float = 600.0
     resume: bool = False
     retry: tuple[str, ...] = ()
+    memory_mib: float | None = None
 
     def turn(self, device: torch.device) -> Timing:
         """How long a turn is measured on a device."""
@@ -78,6 +81,7 @@ class Conduct:
     def method(self) -> dict[str, Any]:
         """What environment.json says of it."""
         plan = {"order": self.schedule.order, "rounds": self.schedule.rounds, "seed": self.schedule.seed}
+        plan |= {"largest_batch": MOST if self.schedule.largest_batch else None, "memory_limit_mib": self.memory_mib}
         return {**plan, "seconds": self.timing.seconds, "target": self.timing.target, "case_timeout": self.case_timeout}
 
 
@@ -94,7 +98,7 @@ def measure_run(
     resumed = conduct.resume and folder.environment_path.exists()
     if not resumed:
         folder.require_new()
-    setup = Setup(str(device), conduct.turn(device))
+    setup = Setup(str(device), conduct.turn(device), conduct.memory_mib)
     with locked(path), Worker(setup, path / LOG, conduct.case_timeout) as worker:
         environment = {**worker.call(describe, device, command_line()), "cases": len(cases), **about}
         environment["code"] = {**environment["code"], "version": code_version()}

@@ -51,9 +51,7 @@ def weigh(call: Callable[[], object], device: torch.device) -> Memory:
     """The memory of a call, its results included: of torch's allocator on a GPU, resident on a CPU."""
     if device.type == "cuda":
         return _weigh_on_gpu(call, device)
-    gc.collect()
-    # What the C library has freed but kept would hide the growth.
-    ctypes.CDLL(None).malloc_trim(0)
+    release(device)
     before = psutil.Process().memory_info().rss
     _RESET.write_text("5", encoding="ascii")
     call()
@@ -61,17 +59,26 @@ def weigh(call: Callable[[], object], device: torch.device) -> Memory:
 
 
 def _weigh_on_gpu(call: Callable[[], object], device: torch.device) -> Memory:
-    # Half a second for all generations once torch.compile is loaded; what the last case left is young.
-    gc.collect(1)
-    torch.cuda.synchronize(device)
-    # What earlier cases have left reserved is none of this one's.
-    torch.cuda.empty_cache()
+    release(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     call()
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - before
     return Memory(int(peak), int(torch.cuda.max_memory_reserved(device)), telemetry_of(device).process_bytes())
+
+
+def release(device: torch.device) -> None:
+    """Give back what earlier cases have left and nobody uses."""
+    if device.type == "cuda":
+        # Half a second for all generations once torch.compile is loaded; what the last case left is young.
+        gc.collect(1)
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+        return
+    gc.collect()
+    # What the C library has freed but kept would hide the growth of what is resident.
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def _peak_resident() -> int:

@@ -9,10 +9,11 @@ from .timing import Timing
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker measures on, and how long a turn is."""
+    """What a worker measures on, how long a turn is, and the MiB that it may take, if they are limited."""
 
     device: str
     timing: Timing
+    memory_mib: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from .bounds import Work, bounds_us, largest
 from .chips import Chip
-from .complexity import flops, macs, min_bytes, paper_cost
+from .complexity import flops, macs, min_bytes, paper_cost, paper_terms
+from .network_metrics import network_counts
 
 if TYPE_CHECKING:
     from .cases import Case
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 class Metric:
     """A column of the results: its meaning with its unit, and where its value comes from.
 
-    A `count` is there without a run. A rate is the column `of`, times `scale`, over the latency in seconds. The others
-    come from the bounds.
+    A `count` is there without a run, for an operator or a layer; it gives None where the scope has no such count. A
+    rate is the column `of`, times `scale`, over the latency in seconds. The others come from the bounds.
     """
 
     summary: str
-    count: Callable[["Case"], float] | None = None
+    count: Callable[["Case"], float | None] | None = None
     of: str | None = None
     scale: float = 1.0
 
@@ -45,6 +46,14 @@ METRICS: Mapping[str, Metric] = {
     "bound_arithmetic_ms": Metric("its bound by float32 arithmetic (float64 for float64), in ms"),
     "bound_exp_ms": Metric("its bound by exponentials, in ms"),
     "bound_issue_ms": Metric("its bound by the instructions that are issued, in ms"),
+    "aggregation_macs": Metric(
+        "of a layer: the paper's cost of similarity and aggregation, its k² term, times the batch",
+        count=lambda case: paper_terms(case.problem)[1] if case.scope == "layer" else None,
+    ),
+    "projections_macs": Metric(
+        "of a layer: the paper's cost of the 1×1 convolutions, its C² term, times the batch",
+        count=lambda case: paper_terms(case.problem)[0] if case.scope == "layer" else None,
+    ),
 }
 # Both precisions of arithmetic share a column: a case has one of them.
 _COLUMN_OF = {"fp32": "arithmetic", "fp64": "arithmetic"}
@@ -53,8 +62,11 @@ _COLUMN_OF = {"fp32": "arithmetic", "fp64": "arithmetic"}
 def counts(case: "Case") -> dict[str, float]:
     """The metrics that a case has without being run; a yardstick has its own, as it is another function."""
     if case.yardstick is not None:
-        return case.yardstick.counts(case.problem, case.scope, case.mode)
-    return {name: metric.count(case) for name, metric in METRICS.items() if metric.count is not None}
+        return case.yardstick.counts(case)
+    if case.scope == "network":
+        return network_counts(case, "lr_net")
+    found = {name: metric.count(case) for name, metric in METRICS.items() if metric.count is not None}
+    return {name: count for name, count in found.items() if count is not None}
 
 
 def rates(row: Mapping[str, Any], latency_ms: float) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 from .cases import Case
 
 _SIZES = ("batch", "channels", "height", "width", "kernel_size", "out_height", "out_width")
+_ALIKE = ("implementation", "scope", "depth", "torch_compile")
 # The padding follows the window; what it does to the memory is in the size of the output.
 _FREE = frozenset({*_SIZES, "padding"})
 
@@ -31,7 +32,7 @@ def _is_smaller(one: Case, other: Case) -> bool:
 
     What is out of memory forward is so with gradients; the cache's state makes no difference.
     """
-    if (one.implementation, one.scope) != (other.implementation, other.scope):
+    if any(getattr(one, name) != getattr(other, name) for name in _ALIKE):
         return False
     if one.mode not in (other.mode, "forward") or _options(one) != _options(other):
         return False

@@ -75,10 +75,9 @@ class Worker:
 
     def prepare(self, case: Case) -> Step:
         """Refuse a case, or check its results and weigh its memory."""
-        problem = (case.problem, case.scope)
-        if problem != self._problem and self._prepared >= self.cases:
+        if case.posed != self._problem and self._prepared >= self.cases:
             self.close()
-        self._problem = problem
+        self._problem = case.posed
         self._prepared += 1
         self._used.pop(case, None)
         return self._step("prepare", case)
@@ -91,6 +90,11 @@ class Worker:
             # What cannot be captured once is not tried again: each try would cost a process.
             self._uncaptured.add(captured)
         return step
+
+    def fits(self, case: Case) -> Step:
+        """Call a case once, with a case's time for itself: whether the memory is enough for it."""
+        self._used.pop(case, None)
+        return self._step("fits", case)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """What a module's function gives in the worker, where questions to the device belong.

@@ -6,9 +6,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
 from .cases import Case
+from .prepared import prepare
 from .sources import Call
 from .trace import CALL
-from .workloads import build, call, draw
 
 _WARMUP_CALLS = 3
 
@@ -22,9 +22,9 @@ def name_compiled_loops() -> None:
 
 def callable_of(case: Case, device: torch.device) -> Call:
     """What is profiled: the same as is timed."""
-    if case.yardstick is not None:
-        return case.yardstick.timed(case.problem, case.scope, case.mode, device)
-    return call(build(case.problem, case.scope, draw(case.problem, case.scope, device), case.implementation), case.mode)
+    if case.yardstick is not None and case.yardstick.timed is not None:
+        return case.yardstick.timed(case, device)
+    return prepare(case, device).timed(case)
 
 
 def record_trace(case: Case, device: torch.device, path: Path, calls: int) -> None:

@@ -27,11 +27,13 @@ class Reporter(Protocol):
 
 def outcome(row: Row) -> str:
     """What came of a case, in a few words."""
+    largest = "" if row.get("largest_batch") is None else f"  largest batch {row['largest_batch']}"
     if row["status"] != "ok":
-        return f"{row['status']}: {row['reason']}"
+        return f"{row['status']}: {row['reason']}{largest}"
     peak = "" if row.get("peak_mib") is None else f"  {row['peak_mib']:.0f} MiB"
     bound = "" if row.get("bound") is None else f"  {row['bound_fraction']:.0%} of the {row['bound']} bound"
-    return f"{row['latency_ms']:.3f} ms [{row['latency_p20_ms']:.3f}, {row['latency_p80_ms']:.3f}]{peak}{bound}"
+    latency = f"{row['latency_ms']:.3f} ms [{row['latency_p20_ms']:.3f}, {row['latency_p80_ms']:.3f}]"
+    return f"{latency}{peak}{bound}{largest}"
 
 
 @contextmanager

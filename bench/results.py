@@ -39,6 +39,8 @@ PARAMETERS = (
     "dtype",
     "memory_format",
     "cache",
+    "depth",
+    "torch_compile",
 )
 # What came of it; a number that was not measured is empty, never 0.
 OUTCOMES = (
@@ -74,6 +76,9 @@ OUTCOMES = (
     "energy_mj",
     "fingerprint",
     *METRICS,
+    "largest_batch",
+    "aggregation_ms",
+    "projections_ms",
 )
 COLUMNS = PARAMETERS + OUTCOMES
 # Columns that later versions of the schema brought; the others were there from the first.
@@ -83,6 +88,8 @@ SINCE = {
     **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
     **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle", "fingerprint"), 3),
     **dict.fromkeys(("bound_memory_ms", "bound_arithmetic_ms", "bound_exp_ms", "bound_issue_ms"), 4),
+    **dict.fromkeys(("depth", "torch_compile", "largest_batch", "aggregation_ms", "projections_ms"), 4),
+    **dict.fromkeys(("aggregation_macs", "projections_macs"), 4),
 }
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")

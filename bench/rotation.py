@@ -4,12 +4,13 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from .cases import Case
 from .chips import Chip
 from .forecast import work_of
+from .largest_batch import BatchSearch
 from .metrics import counts, limits, rates
 from .outgrown import Outgrown
 from .results import Row
@@ -28,6 +29,7 @@ class Schedule:
         seed: Decides the order within a round.
         try_all: Also try cases that are larger than one that ran out of memory.
         deadline: No case is begun after it, on the clock of `time.monotonic`; those left end as "timeout".
+        largest_batch: Also find the largest batch that fits.
     """
 
     order: str = "rotated"
@@ -35,6 +37,7 @@ class Schedule:
     seed: int = 0
     try_all: bool = False
     deadline: float = math.inf
+    largest_batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,19 +86,22 @@ class Rotation:
 
     def run(self, cases: Sequence[Case]) -> Iterator[Done]:
         """Every case as it ends, problem by problem; the cases of a problem have to stand together."""
-        for _, together in groupby(cases, key=lambda case: (case.problem, case.scope)):
+        search = BatchSearch(self.steps)
+        for _, together in groupby(cases, key=lambda case: case.posed):
             group = list(together)
             for shared in [group] if self.schedule.order == "rotated" else [[case] for case in group]:
                 for done in self._measured(shared):
                     if done.row["status"] == "out_of_memory":
                         self.outgrown.add(done.case)
-                    yield done
+                    largest = search.columns(done.case, done.row["status"]) if self.schedule.largest_batch else {}
+                    yield replace(done, row={**done.row, **largest})
 
     def _measured(self, cases: Sequence[Case]) -> Iterator[Done]:
         """Prepare the cases, give each its turns, and end it. One that fails takes none of the others' samples."""
         rows: dict[Case, Row] = {}
         prepared: dict[Case, Step] = {}
         rounds: dict[Case, list[Latency]] = {}
+        parts: dict[Case, dict[str, list[Latency]]] = {}
         for case in cases:
             refused = self._refusal(case)
             step = self.steps.prepare(case) if refused is None else Step(refused)
@@ -103,20 +109,23 @@ class Rotation:
             if "status" in row:
                 yield Done(case, row)
             else:
-                rows[case], prepared[case], rounds[case] = row, step, []
+                rows[case], prepared[case], rounds[case], parts[case] = row, step, [], {}
         for number in range(self.schedule.rounds):
             for case in in_turn(list(rows), self.schedule.seed, number):
                 step = self.steps.turn(case)
                 rows[case] |= step.row
                 if step.latency is None:
                     yield Done(case, rows.pop(case))
-                else:
-                    rounds[case].append(step.latency)
+                    continue
+                rounds[case].append(step.latency)
+                for name, latency in step.parts.items():
+                    parts[case].setdefault(name, []).append(latency)
         for case, row in rows.items():
             columns = joined(rounds[case]).columns()
             first = prepared[case].first
             once = {} if first is None else first.columns(columns["latency_ms"])
-            yield Done(case, self._ended(case, {**row, **once, **columns}), rounds[case])
+            apart = {f"{name}_ms": joined(latencies).columns()["latency_ms"] for name, latencies in parts[case].items()}
+            yield Done(case, self._ended(case, {**row, **once, **columns, **apart}), rounds[case])
 
     def _refusal(self, case: Case) -> Row | None:
         """Why a case is not tried at all, as columns of its row."""

@@ -2,24 +2,23 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
-from kernels import Problem, describe_settings
+from kernels import describe_settings
 
 from .cases import Case
-from .check import TOLERANCES, Expected, error_of, expect
 from .energy import energy_per_call_mj
 from .first_call import FirstCall, first_call
 from .forecast import predicted_mib, refusal
-from .memory import free_bytes, inputs_mib, unmeasurable, weigh
+from .memory import free_bytes, inputs_mib, release, unmeasurable, weigh
+from .prepared import Prepared, prepare
 from .results import Row
 from .sources import capture_failures
 from .steps import Step
 from .telemetry import telemetry_of
-from .timing import Call, Timing, measure
-from .workloads import Tensors, build, call, draw
+from .timing import Call, Latency, Timing, measure
 
 _MIB = 2**20
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -31,24 +30,6 @@ class _Refused(Exception):  # noqa: N818
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-
-
-@dataclass
-class _Prepared:
-    """The tensors of a problem in a scope, what they give in float64, and the errors found so far."""
-
-    problem: Problem
-    scope: str
-    tensors: Tensors
-    errors: dict[tuple[str, bool], float] = field(default_factory=dict)
-    _expected: Expected | None = None
-
-    @property
-    def expected(self) -> Expected:
-        """What the tensors give in float64."""
-        if self._expected is None:
-            self._expected = expect(self.problem, self.scope, self.tensors)
-        return self._expected
 
 
 @dataclass
@@ -64,7 +45,8 @@ class Runner:
 
     device: torch.device
     timing: Timing
-    _prepared: _Prepared | None = None
+    _prepared: Prepared | None = None
+    _posed: object = None
 
     def prepare(self, case: Case) -> Step:
         """Refuse a case, or check its results and weigh its memory."""
@@ -72,9 +54,13 @@ class Runner:
 
     def turn(self, case: Case, *, capture: bool = True) -> Step:
         """Take the samples of one turn; with `capture`, a short call may be replayed from a CUDA graph."""
-        # A kept graph is of another stream, and cannot be captured.
-        capture = capture and case.mode != "backward"
+        # A kept graph is of another stream, and cannot be captured; a network is timed with its launches, as it is run.
+        capture = capture and case.mode != "backward" and case.scope != "network"
         return self._guarded(lambda *known: self._sample(*known, capture=capture), case)
+
+    def fits(self, case: Case) -> Step:
+        """Call a case once: "out_of_memory" is in the row where the memory is not enough."""
+        return self._guarded(self._try, case)
 
     def _guarded(self, step: Callable[[Case, Row], Step], case: Case) -> Step:
         """Take a step; every failure becomes columns of the row, so that the sweep goes on."""
@@ -100,10 +86,13 @@ class Runner:
             raise _Refused("unsupported", reason)
         if case.yardstick is None:
             row["predicted_mib"] = predicted_mib(case, self.device)
-            row["settings"] = describe_settings(case.implementation, case.problem, self.device, backward=case.backward)
+            if case.scope != "network":  # whose layers have each their own
+                row["settings"] = describe_settings(
+                    case.implementation, case.problem, self.device, backward=case.backward
+                )
             self._require_memory(row["predicted_mib"])
             first = self._require_correct(case, row)
-            row["inputs_mib"] = inputs_mib(self._drawn(case).tensors.values())
+            row["inputs_mib"] = inputs_mib(self._drawn(case).inputs(case))
         timed = self._timed(case)
         timed()
         if unmeasurable(self.device) is None:
@@ -114,38 +103,51 @@ class Runner:
         return Step(row, first=first)
 
     def _sample(self, case: Case, row: Row, *, capture: bool) -> Step:
-        timed = self._timed(case)
+        parts = self._drawn(case).parts(case) if case.yardstick is None else {}
+        whole, *of_parts = (
+            self._measured(timed, case, capture=capture) for timed in (self._timed(case), *parts.values())
+        )
+        return Step(row, whole, capture_failed=bool(capture_failures), parts=dict(zip(parts, of_parts, strict=True)))
+
+    def _measured(self, timed: Call, case: Case, *, capture: bool) -> Latency:
         timed()  # in a worker that took over, what was compiled has to be loaded first
-        latency = measure(timed, self.device, self.timing, case.cache, capture=capture)
-        return Step(row, latency, capture_failed=bool(capture_failures))
+        return measure(timed, self.device, self.timing, case.cache, capture=capture)
+
+    def _try(self, case: Case, row: Row) -> Step:
+        # Nothing of the case before may take memory, nor of this one for the next.
+        self._prepared = None
+        release(self.device)
+        try:
+            self._timed(case)()
+        finally:
+            self._prepared = None
+        return Step(row)
 
     def _timed(self, case: Case) -> Call:
         """What is timed: a yardstick or an implementation."""
-        if case.yardstick is not None:
-            return case.yardstick.timed(case.problem, case.scope, case.mode, self.device)
-        return call(build(case.problem, case.scope, self._drawn(case).tensors, case.implementation), case.mode)
+        if case.yardstick is not None and case.yardstick.timed is not None:
+            return case.yardstick.timed(case, self.device)
+        return self._drawn(case).timed(case)
 
     def _require_correct(self, case: Case, row: Row) -> FirstCall | None:
         """Compare a case's results with those in float64; its first call, unless an earlier case has made it."""
         prepared, first = self._drawn(case), None
-        checked = (case.implementation, case.backward)
+        checked = (case.implementation, case.torch_compile, case.backward)
         if checked not in prepared.errors:
-            workload = build(case.problem, case.scope, prepared.tensors, case.implementation)
-            first = first_call(lambda: call(workload, case.mode), self.device)
-            prepared.errors[checked] = error_of(workload, prepared.expected, backward=case.backward)
-        error, tolerance = prepared.errors[checked], TOLERANCES[case.problem.dtype]
-        row["error"] = None if math.isnan(error) else error
-        if not error <= tolerance:
-            raise _Refused("incorrect", f"relative error {error:.2e} against float64, at most {tolerance:.0e}")
+            first = first_call(lambda: prepared.timed(case), self.device)
+            prepared.errors[checked] = prepared.error(case)
+        error = prepared.errors[checked]
+        row["error"] = None if math.isnan(error.value) else error.value
+        if not error.value <= error.tolerance:
+            reason = f"relative error {error.value:.2e} against float64, at most {error.tolerance:.0e}"
+            raise _Refused("incorrect", reason)
         return first
 
-    def _drawn(self, case: Case) -> _Prepared:
-        kept = self._prepared
-        if kept is None or (kept.problem, kept.scope) != (case.problem, case.scope):
+    def _drawn(self, case: Case) -> Prepared:
+        if self._prepared is None or self._posed != case.posed:
             self._prepared = None  # frees the last problem's tensors first
-            kept = _Prepared(case.problem, case.scope, draw(case.problem, case.scope, self.device))
-            self._prepared = kept
-        return kept
+            self._prepared, self._posed = prepare(case, self.device), case.posed
+        return self._prepared
 
     def _require_memory(self, needed_mib: float) -> None:
         """Refuse what a CPU would be killed for: there, an allocation fails only after the fact."""

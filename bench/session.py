@@ -70,7 +70,9 @@ class Request:
             # Nothing flushes a CPU's caches: unless somebody insists, its cases are called what they are.
             overrides = {"cache": ("hot",), **overrides}
         names = [name for text in self.implementations for name in text.split(",")]
-        return expand(require_sweep(self.sweep_name(device)), overrides, names, yardsticks=self.yardsticks)
+        return expand(
+            require_sweep(self.sweep_name(device)).on(device.type), overrides, names, yardsticks=self.yardsticks
+        )
 
 
 def run_session(request: Request, out: Path | None, conduct: Conduct, *, dry_run: bool) -> int:

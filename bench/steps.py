@@ -1,6 +1,7 @@
 """The steps that measuring a case is made of, and what each gives: what a worker offers and a rotation asks for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .cases import Case
@@ -19,6 +20,7 @@ class Step:
         usable: Whether the process can go on; a sticky error of CUDA leaves it unable to.
         first: The case's first call, where this step made it.
         capture_failed: Whether the process captures no more CUDA graphs: what comes next belongs in another one.
+        parts: The samples of the case's parts, under the names that their columns begin with.
     """
 
     row: Row
@@ -26,6 +28,7 @@ class Step:
     usable: bool = True
     first: FirstCall | None = None
     capture_failed: bool = False
+    parts: Mapping[str, Latency] = field(default_factory=dict)
 
 
 class Steps(Protocol):
@@ -36,3 +39,6 @@ class Steps(Protocol):
 
     def turn(self, case: Case) -> Step:
         """Take the samples of one turn of a prepared case."""
+
+    def fits(self, case: Case) -> Step:
+        """Call a case once, prepared or not, neither checked nor timed: whether the memory is enough for it."""

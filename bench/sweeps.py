@@ -30,6 +30,8 @@ DEFAULTS: Values = {
     "scope": ("operator",),
     "mode": ("forward", "forward_backward"),
     "cache": ("cold",),
+    "depth": (0,),
+    "torch_compile": (False,),
 }
 _GPU: Values = {"batch": (64,), "dtype": ("bfloat16",), "memory_format": ("channels_last",)}
 _STAGE_28: Values = {**_GPU, "channels": (200,), "hw": (28,)}
@@ -61,6 +63,7 @@ class Sweep:
     """The union of blocks, each the product of its axes; an axis that a block leaves out has its value in `base`.
 
     Measured are `implementations` unless others are asked for, and with `yardsticks` other functions beside them.
+    `on_gpu` is what is measured on a GPU instead, where that is something else.
     """
 
     summary: str
@@ -68,7 +71,27 @@ class Sweep:
     blocks: tuple[Values, ...]
     yardsticks: bool = False
     implementations: tuple[str, ...] = tuple(IMPLEMENTATIONS)
+    on_gpu: "Sweep | None" = None
 
+    def on(self, device_type: str) -> "Sweep":
+        """The sweep of a type of device."""
+        return self.on_gpu if self.on_gpu is not None and device_type == "cuda" else self
+
+
+_NETWORK: Values = {
+    "scope": ("network",),
+    "channels": (3,),
+    "mode": ("forward", "training"),
+    "cache": ("hot",),
+}
+_GPU_NETWORK: Values = {**_NETWORK, "depth": (50,), "hw": (224,), "memory_format": ("channels_last",)}
+# The most telling first; with one value each, so that `-a batch=…` or `-a dtype=…` fixes it everywhere.
+_GPU_NETWORKS: tuple[Values, ...] = tuple(
+    {"dtype": (dtype,), "batch": (batch,), "torch_compile": (compiled,)}
+    for dtype in ("bfloat16", "float32")
+    for compiled in (False, True)
+    for batch in (64, 256)
+)
 
 SWEEPS: Mapping[str, Sweep] = {
     "quick": Sweep(
@@ -127,6 +150,19 @@ SWEEPS: Mapping[str, Sweep] = {
             },
         ),
     ),
+    "networks": Sweep(
+        "LR-Net-26 at 64², inference and training, beside ResNet-26; on a GPU depth 50 at 224², in many ways",
+        {**_NETWORK, "depth": (26,), "hw": (64,), "batch": (2,)},
+        ({},),
+        yardsticks=True,
+        implementations=("compiled", "chunked", "unfold"),
+        on_gpu=Sweep(
+            "LR-Net-50 at 224², inference and training, beside ResNet-50: batch, dtype, with and without torch.compile",
+            _GPU_NETWORK,
+            _GPU_NETWORKS,
+            yardsticks=True,
+        ),
+    ),
 }
 
 
@@ -158,16 +194,16 @@ def expand(
     unknown = set(implementations) - set(IMPLEMENTATIONS)
     if unknown:
         raise UsageError(f"there is no implementation {min(unknown)!r}: there are {', '.join(IMPLEMENTATIONS)}")
-    measured = (*implementations, *(YARDSTICKS if (sweep.yardsticks if yardsticks is None else yardsticks) else ()))
+    beside = YARDSTICKS if (sweep.yardsticks if yardsticks is None else yardsticks) else {}
     cases = dict.fromkeys(
         make_case(point, implementation)
         for block in _overridden(sweep, overrides)
         for point in _points(block)
-        for implementation in measured
+        for implementation in (*implementations, *(name for name in beside if point["scope"] in beside[name].scopes))
     )
     together: dict[object, list[Case]] = {}
     for case in cases:
-        together.setdefault((case.problem, case.scope), []).append(case)
+        together.setdefault(case.posed, []).append(case)
     return [case for group in together.values() for case in group]
 
 

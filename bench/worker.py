@@ -21,6 +21,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 # Of the memory that is available at the start; the rest is left to the process that keeps the results.
 _MEMORY_SHARE = 0.9
+_MIB = 2**20
 
 
 def main() -> None:
@@ -31,12 +32,12 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     setup: Setup = connection.recv()
     device = torch.device(setup.device)
-    if device.type == "cpu":
-        limit_memory(int(_MEMORY_SHARE * psutil.virtual_memory().available))
+    limit(device, setup.memory_mib)
     forbid_tf32()
     runner = Runner(device, setup.timing)
+    offered = {"prepare": runner.prepare, "turn": runner.turn, "fits": runner.fits}
     connection.send(Answer())
-    serve(connection, {"prepare": runner.prepare, "turn": runner.turn, "call": lambda function, *a: function(*a)})
+    serve(connection, {**offered, "call": lambda function, *a: function(*a)})
 
 
 def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> None:
@@ -58,6 +59,16 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if _OOM_SCORE.exists():
         _OOM_SCORE.write_text("1000", encoding="ascii")
+
+
+def limit(device: torch.device, mib: float | None) -> None:
+    """Let a process take so many MiB of a device's memory; on a CPU these are of the whole process."""
+    if device.type == "cpu":
+        free = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+        limit_memory(free if mib is None else min(free, int(mib * _MIB)))
+    elif mib is not None:
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, mib * _MIB / total), device)
 
 
 def limit_memory(size: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 
 from kernels import LocalRelation2d, Problem, local_relation
 
@@ -22,7 +23,7 @@ _OPTIONS = (
     "padding_mode",
     "channel_order",
 )
-_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 # The tensors that hold one entry per image; the others (prior, weights) belong to the whole batch.
 BATCHED = frozenset({"query", "key", "value", "input", "grad_out"})
 
@@ -57,7 +58,7 @@ def draw(problem: Problem, scope: str, device: torch.device) -> Tensors:
         tensors = {"query": normal(n, g, *output), "key": normal(n, g, *image), "value": normal(n, c, *image)}
         prior = {"prior": normal(g, k, k)}
     tensors |= {"grad_out": normal(n, c, *output)} | (prior if problem.prior else {})
-    dtype, memory_format = getattr(torch, problem.dtype), _FORMATS[problem.memory_format]
+    dtype, memory_format = getattr(torch, problem.dtype), FORMATS[problem.memory_format]
     return {
         name: tensor.to(dtype=dtype, memory_format=memory_format if name in BATCHED else torch.preserve_format)
         for name, tensor in tensors.items()
@@ -87,6 +88,35 @@ def _layer(problem: Problem, leaves: Tensors, options: dict[str, Any]) -> Callab
     layer.load_state_dict(weights, assign=True)
     leaves.update(layer.named_parameters())
     return lambda: layer(source)
+
+
+def layer_parts(problem: Problem, tensors: Tensors, implementation: str) -> dict[str, list[Workload]]:
+    """The layer of drawn tensors in its parts, each over its own inputs: the operator, and the three 1×1 convolutions.
+
+    In backward the convolutions' gradients of the input are not added to each other and to the operator's.
+    """
+    x, (rows, columns) = tensors["input"], problem.centres
+    weights = {name: tensors[f"{name}.weight"] for name in ("key", "query", "output")}
+    with torch.no_grad():
+        maps = {
+            "query": conv2d(x[:, :, rows, columns], weights["query"]),
+            "key": conv2d(x, weights["key"]),
+            "value": x,
+            **({"prior": tensors["prior.table"]} if problem.prior else {}),
+        }
+        operator = build(problem, "operator", {**maps, "grad_out": tensors["grad_out"]}, implementation)
+        relation = operator.forward()
+
+    def convolution(source: Tensor, name: str, places: tuple[slice, ...], grad_out: Tensor) -> Workload:
+        leaves = {"input": source.detach().requires_grad_(), "weight": weights[name].detach().requires_grad_()}
+        return Workload(lambda: conv2d(leaves["input"][places], leaves["weight"]), leaves, grad_out)
+
+    projections = [
+        convolution(x, "query", (slice(None), slice(None), rows, columns), maps["query"]),
+        convolution(x, "key", (), maps["key"]),
+        convolution(relation, "output", (), tensors["grad_out"]),
+    ]
+    return {"aggregation": [operator], "projections": projections}
 
 
 def image_of(problem: Problem, tensors: Tensors, index: int) -> tuple[Problem, Tensors]:

@@ -1,11 +1,13 @@
-"""Yardsticks: other functions at a problem's sizes, timed beside the implementations. None of them computes the layer.
+"""Yardsticks: other functions at a case's sizes, timed beside the implementations. None of them computes the layer.
 
 They say what the layer's time is worth, so they are not checked against float64 and have no speed-up. Tensors are in
-the problem's dtype and channels_last; float32 means float32, as TF32 is off.
+the problem's dtype and channels_last; float32 means float32, as TF32 is off. The yardstick of a whole network is
+treated as the network is.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional as F
@@ -14,7 +16,11 @@ from kernels import Problem
 
 from .bounds import Work
 from .complexity import min_bytes
+from .network_metrics import network_counts
 from .workloads import Workload, call
+
+if TYPE_CHECKING:
+    from .cases import Case
 
 # Backward multiplies as often for the input's gradient as for the weight's.
 _PASSES = {"forward": 1, "backward": 2, "forward_backward": 3}
@@ -24,15 +30,17 @@ Timed = Callable[[], object]
 
 @dataclass(frozen=True)
 class Yardstick:
-    """Another function: what it is, what is timed, its counts under the metrics' names, and its work if it is bounded.
+    """Another function: what it is, its counts under the metrics' names, what is timed, its work if it is bounded.
 
-    Each takes a problem, a scope and a mode; `timed` also the device.
+    Each takes a case; `timed` also the device. It is None for a network, which is built as the other networks of its
+    problem are. `scopes` are those in which it says anything.
     """
 
     summary: str
-    timed: Callable[[Problem, str, str, torch.device], Timed]
-    counts: Callable[[Problem, str, str], dict[str, float]]
-    work: Callable[[Problem, str, str], Work | None] = lambda *_: None
+    counts: Callable[["Case"], dict[str, float]]
+    timed: Callable[["Case", torch.device], Timed] | None = None
+    work: Callable[["Case"], Work | None] = lambda _: None
+    scopes: tuple[str, ...] = ("operator", "layer")
 
 
 @dataclass(frozen=True)
@@ -107,13 +115,17 @@ def _convolution_counts(problem: Problem, mode: str, shape: _Convolution) -> dic
 def _convolution(summary: str, shape_of: Callable[[Problem], _Convolution]) -> Yardstick:
     return Yardstick(
         summary,
-        lambda problem, _, mode, device: _convolve(problem, mode, device, shape_of(problem)),
-        lambda problem, _, mode: _convolution_counts(problem, mode, shape_of(problem)),
+        lambda case: _convolution_counts(case.problem, case.mode, shape_of(case.problem)),
+        lambda case, device: _convolve(case.problem, case.mode, device, shape_of(case.problem)),
     )
 
 
-def _copy(problem: Problem, scope: str, mode: str, device: torch.device) -> Timed:
-    source = torch.ones(-(-min_bytes(problem, scope, mode) // 2), dtype=torch.int8, device=device)
+def _least_bytes(case: "Case") -> int:
+    return min_bytes(case.problem, case.scope, case.mode)
+
+
+def _copy(case: "Case", device: torch.device) -> Timed:
+    source = torch.ones(-(-_least_bytes(case) // 2), dtype=torch.int8, device=device)
     target = torch.empty_like(source)
     return lambda: target.copy_(source)
 
@@ -123,8 +135,13 @@ YARDSTICKS: Mapping[str, Yardstick] = {
     "depthwise": _convolution("depthwise convolution with the problem's window", _depthwise),
     "copy": Yardstick(
         "a copy in the device's memory that moves the least bytes of the problem: half read, half written",
+        lambda case: {"min_bytes": _least_bytes(case)},
         _copy,
-        lambda *case: {"min_bytes": min_bytes(*case)},
-        lambda *case: Work(bytes=min_bytes(*case), fp32=0, exps=0, instructions=0),
+        lambda case: Work(bytes=_least_bytes(case), fp32=0, exps=0, instructions=0),
+    ),
+    "resnet": Yardstick(
+        "the ResNet of equal depth, where a whole network is measured",
+        lambda case: network_counts(case, "resnet"),
+        scopes=("network",),
     ),
 }

@@ -1,7 +1,28 @@
 """The local relation layer (Local Relation Networks, ICCV 2019) in several implementations behind one interface."""
 
+from .bottleneck import (
+    BottleneckNet,
+    Stage,
+    Stem,
+    convolution_stem,
+    pointwise_stem,
+    relation_stem,
+    spatial_conv,
+)
 from .functional import local_relation, problem_of
 from .layer import LocalRelation2d
+from .networks import (
+    NETWORKS,
+    build_network,
+    lr_net,
+    lr_net_26,
+    lr_net_50,
+    lr_net_101,
+    resnet,
+    resnet_26,
+    resnet_50,
+    resnet_101,
+)
 from .prior import GeometricPrior, TablePrior
 from .problem import (
     CHANNEL_ORDERS,
@@ -24,7 +45,9 @@ __all__ = [
     "DTYPES",
     "IMPLEMENTATIONS",
     "MEMORY_FORMATS",
+    "NETWORKS",
     "PADDING_MODES",
+    "BottleneckNet",
     "CompiledKernel",
     "FusedSettings",
     "FusedTuner",
@@ -32,13 +55,28 @@ __all__ = [
     "Implementation",
     "LocalRelation2d",
     "Problem",
+    "Stage",
+    "Stem",
     "TablePrior",
+    "build_network",
     "compile_fused",
+    "convolution_stem",
     "describe_settings",
     "local_relation",
+    "lr_net",
+    "lr_net_26",
+    "lr_net_50",
+    "lr_net_101",
+    "pointwise_stem",
     "predicted_bytes",
     "problem_of",
+    "relation_stem",
+    "resnet",
+    "resnet_26",
+    "resnet_50",
+    "resnet_101",
     "resolve",
     "resolve_padding",
+    "spatial_conv",
     "unsupported",
 ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def _draw_map(axes: Axes, title: str, frame: pd.DataFrame, reach: float) -> None
         for column, value in enumerate(numbers):
             if value > 0:
                 dark = abs(math.log2(value)) > 0.65 * reach
-                place = {"ha": "center", "va": "center", "fontsize": "small"}
+                place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": "small"}
                 axes.text(column + 0.5, row + 0.5, times(value), color="#fefefe" if dark else "#111317", **place)
     axes.set_title(shorten(title, 60), loc="left")
     for ticks, labels in ((axes.set_xticks, frame.columns), (axes.set_yticks, frame.index)):

@@ -128,6 +128,7 @@ def _case_rows(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
     rows[_FILLED] = rows[_FILLED].fillna(UNSPECIFIED)
     rows["kind"] = rows["kind"].fillna(KINDS[0])
     rows["cache"] = rows["cache"].fillna(_former_cache(run.environment))
+    rows["torch_compile"] = rows["torch_compile"].fillna("False")
     rows["device"] = rows["device"].fillna(devices[0] if len(devices) == 1 else UNSPECIFIED)
     repeated = rows.duplicated(CASE, keep="last")
     if repeated.any():

@@ -11,7 +11,7 @@ from reports.plots import Line, Panel
 from reports.rows import Run, measured
 from reports.sections import Figure, Section, Table
 from reports.speedups import mean_ratio
-from reports.style import counted, times
+from reports.style import Value, counted, times
 from reports.view import View
 
 _EMPTY = "This is one run. To fill this: `python -m reports RUN RUN --out DIR`."
@@ -116,7 +116,9 @@ def _figures(judged: Comparison, view: View, run: Run, number: int) -> list[Figu
             {"x": [*ends, np.nan, *ends], "y": [1 + judged.margin] * 2 + [np.nan] + [1 / (1 + judged.margin)] * 2}
         )
     }
-    ticks = [float(place) for place in dict.fromkeys(np.linspace(1, len(pairs), min(8, len(pairs))).astype(int))]
+    ticks: list[Value] = [
+        float(place) for place in dict.fromkeys(np.linspace(1, len(pairs), min(8, len(pairs))).astype(int))
+    ]
     panel = Panel("", "cases, in order of the ratio", "time of B over time of A", lines, ticks, False, references=edges)
     title = f"{run.name} against {view.runs[0].name}"
     caption = "Each case's ratio of medians with its 99 % interval; within the dashed margin times are the same."

@@ -21,6 +21,9 @@ _OUTCOMES = [
     "peak_mib",
     "bound",
     "bound_fraction",
+    "largest_batch",
+    "aggregation_ms",
+    "projections_ms",
 ]
 _EMPTY = "There are no rows. To fill this: `python -m bench run`."
 _CAPTION = "One row per case; speedup is against the baseline's same case. The run's results.csv has every column."

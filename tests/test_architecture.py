@@ -27,6 +27,8 @@ FREE_OF_TORCH = (
     "bench.export",
     "bench.gate",
     "bench.complexity",
+    "bench.network_counts",
+    "bench.table",
     "bench.chips",
     "bench.bounds",
     "bench.quantiles",

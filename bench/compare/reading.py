@@ -70,6 +70,16 @@ def key_of(row: Mapping[str, Any]) -> Key:
     return tuple("" if row.get(name) is None else str(row[name]) for name in PARAMETERS)
 
 
+def _filled(row: Mapping[str, Any], cache: str) -> Row:
+    """What rows of former versions do not tell, as it was then."""
+    compiled = row.get("torch_compile")
+    return {
+        "kind": row.get("kind") or KINDS[0],
+        "cache": row.get("cache") or cache,
+        "torch_compile": False if compiled is None else compiled,
+    }
+
+
 def number(row: Mapping[str, Any], name: str) -> float | None:
     """A column's number, None where it was not measured or is none."""
     try:
@@ -90,7 +100,7 @@ def read_run(path: Path) -> Run:
     read = _json_lines(folder.rows_path, run) if folder.rows_path.exists() else _csv_lines(folder.csv_path)
     for row in read:
         former = "cold" if run.device_type == "cuda" else "hot"
-        whole = {**row, "kind": row.get("kind") or KINDS[0], "cache": row.get("cache") or former}
+        whole = {**row, **_filled(row, former)}
         run.rows[key_of(whole)] = whole
     if folder.samples_path.exists():
         _read_samples(folder.samples_path, run)
@@ -103,7 +113,7 @@ def _read_samples(path: Path, run: Run) -> None:
     """Lines with a `turn` add to their case, others replace what it had."""
     former = "cold" if run.device_type == "cuda" else "hot"
     for line in _json_lines(path, run):
-        key = key_of({**line, "kind": line.get("kind") or KINDS[0], "cache": line.get("cache") or former})
+        key = key_of({**line, **_filled(line, former)})
         values = np.asarray(line.get("samples_ms") or [], dtype=np.float64)
         values = values[np.isfinite(values) & (values > 0)]
         if line.get("turn"):

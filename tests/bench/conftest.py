@@ -35,6 +35,13 @@ def case(implementation: str = "chunked", mode: str = "forward", scope: str = "o
     return Case(problem(**changes), scope, mode, implementation)
 
 
+def network_case(implementation: str = "chunked", mode: str = "forward", **changes: Any) -> Case:
+    """A case of the smallest network and image."""
+    image = {"batch": 2, "channels": 1, "height": 32, "width": 32, "kernel_size": 3, "m": 32, "padding": 1}
+    of_networks = {name: changes.pop(name) for name in ("torch_compile",) if name in changes}
+    return Case(Problem(**{**image, **changes}), "network", mode, implementation, depth=26, **of_networks)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that a user has kept, as launch settings or the doctor's roofs, is found by a test."""
@@ -46,7 +53,7 @@ class InProcess:
 
     def __init__(self, setup: Setup, *_: Any) -> None:
         self.runner = Runner(torch.device(setup.device), setup.timing)
-        self.prepare, self.turn = self.runner.prepare, self.runner.turn
+        self.prepare, self.turn, self.fits = self.runner.prepare, self.runner.turn, self.runner.fits
 
     def __enter__(self) -> Self:
         return self

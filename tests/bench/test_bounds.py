@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.axes import MODES as ALL_MODES
+from bench.axes import MODES_OF
 from bench.bounds import KERNELS, MODES, Step, bounds_us, kernel_work, largest, mode_work
 from bench.chips import CHIPS, Chip, find_chip
 from bench.complexity import flops, min_bytes
@@ -162,7 +162,7 @@ def test_a_step_counts_loads_of_sixteen_bytes() -> None:
     assert Step(stores=1).instructions(8, 2) == 1 + 4
 
 
-@pytest.mark.parametrize("mode", ALL_MODES)
+@pytest.mark.parametrize("mode", MODES_OF["operator"])
 @pytest.mark.parametrize("composability", ["multiplication", "squared_difference"])
 def test_modes_have_the_operations_and_bytes_of_the_operator(mode: str, composability: str) -> None:
     posed = problem(stride=2, composability=composability, padding_mode="zeros")

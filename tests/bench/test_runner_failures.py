@@ -83,7 +83,7 @@ def test_out_of_memory(runner: Measured, monkeypatch: pytest.MonkeyPatch, error:
 def test_what_cannot_fit_is_not_tried(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     needed = predicted_mib(case(), CPU)
     monkeypatch.setattr(runner_module, "free_bytes", lambda _: int(needed * 2**20) - 1)
-    monkeypatch.setattr(runner_module, "draw", raising(AssertionError("tried")))
+    monkeypatch.setattr("bench.prepared.draw", raising(AssertionError("tried")))
     row = runner.row(case())
     assert row["status"] == "out_of_memory"
     assert "not tried" in row["reason"]
@@ -101,7 +101,7 @@ def test_a_cold_cache_needs_a_gpu(runner: Measured) -> None:
 
 
 def test_after_the_deadline_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "draw", raising(AssertionError("run")))
+    monkeypatch.setattr("bench.prepared.draw", raising(AssertionError("run")))
     runner = Measured()
     runner.schedule = Schedule(deadline=time.monotonic())
     row = runner.row(case())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.axes import MODES, UsageError, Value
+from bench.axes import MODES_OF, UsageError, Value
 from bench.cases import Case
 from bench.sweeps import SWEEPS, Sweep, expand, require_sweep
 from bench.yardsticks import YARDSTICKS
@@ -28,23 +28,29 @@ def swept(**overrides: tuple[Value, ...]) -> list[Case]:
     return expand(BLOCKS, overrides, ["unfold"])
 
 
+def yardsticks_of(name: str, scope: str) -> list[str]:
+    """The yardsticks of a sweep in a scope."""
+    return [one for one, entry in YARDSTICKS.items() if SWEEPS[name].yardsticks and scope in entry.scopes]
+
+
 @every_sweep
 def test_cases_are_valid_and_occur_once(name: str) -> None:
     cases = expand(SWEEPS[name], {})
     assert len(cases) == len(set(cases)) > 0
-    beside = set(YARDSTICKS) if SWEEPS[name].yardsticks else set()
+    beside = {one for scope in seen(cases, "scope") for one in yardsticks_of(name, scope)}
     assert seen(cases, "implementation") == {*SWEEPS[name].implementations, *beside}
-    assert all(case.mode in MODES and case.problem.out_height * case.problem.out_width > 0 for case in cases)
+    assert all(case.mode in MODES_OF[case.scope] for case in cases)
+    assert all(case.problem.out_height * case.problem.out_width > 0 for case in cases)
 
 
 @every_sweep
 def test_cases_of_one_problem_are_together(name: str) -> None:
     cases = expand(SWEEPS[name], {})
-    measured = len(SWEEPS[name].implementations) + len(YARDSTICKS) * SWEEPS[name].yardsticks
     runs = [key for key, _ in groupby(cases, key=lambda case: (case.problem, case.scope))]
     assert len(runs) == len(set(runs))
     for _, grouped in groupby(cases, key=lambda case: (case.problem, case.scope)):
         group = list(grouped)
+        measured = len(SWEEPS[name].implementations) + len(yardsticks_of(name, group[0].scope))
         assert len(group) == measured * len(seen(group, "mode", "cache"))
 
 
@@ -70,7 +76,7 @@ def test_axes_are_those_of_the_design() -> None:
     for fields, (least, most) in ranges.items():
         assert (min(along[fields]), max(along[fields])) == (least, most)
         assert len(along[fields]) >= 4
-    assert seen(cases, "mode") == set(MODES)
+    assert seen(cases, "mode") == set(MODES_OF["operator"])
     assert seen(cases, "dtype", "memory_format") == {("bfloat16", "channels_last")}
     assert all(one.problem.height == one.problem.width for one in cases)
 
@@ -101,7 +107,8 @@ def test_gpu_has_stages_and_axes_in_every_way() -> None:
 def test_yardsticks_are_asked_for_or_not() -> None:
     plain, beside = (expand(BLOCKS, {}, ["unfold"], yardsticks=wanted) for wanted in (None, True))
     assert [one for one in beside if one.yardstick is None] == plain
-    assert len(beside) == len(plain) * (1 + len(YARDSTICKS))
+    assert len(beside) == len(plain) * 4
+    assert seen(beside, "implementation") == {"unfold", "conv3x3", "depthwise", "copy"}
     assert {one.yardstick is None for one in expand(SWEEPS["stages"], {}, ["unfold"], yardsticks=False)} == {True}
 
 

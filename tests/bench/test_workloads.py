@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.axes import MODES
+from bench.axes import MODES_OF
 from bench.check import TOLERANCES, error_of, expect, gradients
 from bench.workloads import Tensors, Workload, build, call, draw
 from kernels import Problem
@@ -128,7 +128,7 @@ def test_each_mode_returns_what_it_times(scope: str) -> None:
     workload = build(problem(), scope, tensors, "unfold")
     out = workload.forward()
     grads = list(gradients(workload, out).values())
-    results = {mode: call(workload, mode) for mode in MODES}
+    results = {mode: call(workload, mode) for mode in MODES_OF[scope]}
     forward = results["forward"]()
     assert isinstance(forward, Tensor)
     assert not forward.requires_grad

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.axes import MODES
+from bench.axes import MODES_OF
+from bench.cases import Case
 from bench.complexity import min_bytes
-from bench.yardsticks import YARDSTICKS, replaced_channels
+from bench.yardsticks import YARDSTICKS, Timed, replaced_channels
 from kernels import Problem
 from tests.bench.conftest import CPU, problem
 
@@ -20,8 +21,15 @@ def test_channels_of_the_convolution_that_is_replaced(channels: int, replaced: i
     assert replaced_channels(channels) == replaced
 
 
+def timed(one: Case) -> Timed:
+    """What is timed of a yardstick that is no network."""
+    make = YARDSTICKS[one.implementation].timed
+    assert make is not None
+    return make(one, CPU)
+
+
 def output_of(name: str, posed: Problem) -> Tensor:
-    out = YARDSTICKS[name].timed(posed, "operator", "forward", CPU)()
+    out = timed(Case(posed, "operator", "forward", name))()
     assert isinstance(out, Tensor)
     return out
 
@@ -70,7 +78,7 @@ def test_the_depthwise_convolution(options: dict[str, int]) -> None:
 @pytest.mark.parametrize("name", ["conv3x3", "depthwise"])
 def test_backward_gives_both_gradients(name: str) -> None:
     for mode in ("backward", "forward_backward"):
-        grads = YARDSTICKS[name].timed(problem(dtype="bfloat16"), "layer", mode, CPU)()
+        grads = timed(Case(problem(dtype="bfloat16"), "layer", mode, name))()
         assert isinstance(grads, tuple)
         channels = replaced_channels(6) if name == "conv3x3" else 6
         assert [tuple(grad.shape) for grad in grads] == [
@@ -81,22 +89,22 @@ def test_backward_gives_both_gradients(name: str) -> None:
         assert grads[0].is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES_OF["layer"])
 def test_multiply_adds_of_the_convolutions(mode: str) -> None:
     posed = problem(stride=2, channels=50)
     pixels, passes = 2 * 3 * 2, {"forward": 1, "backward": 2, "forward_backward": 3}[mode]
     for name, per_pixel in {"conv3x3": 32 * 32 * 9, "depthwise": 50 * 9}.items():
-        counts = YARDSTICKS[name].counts(posed, "operator", mode)
+        counts = YARDSTICKS[name].counts(Case(posed, "operator", mode, name))
         assert counts == {"macs": pixels * per_pixel, "flops": 2 * passes * pixels * per_pixel}
 
 
 @pytest.mark.parametrize("scope", ["operator", "layer"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES_OF["layer"])
 def test_a_copy_moves_the_least_bytes(scope: str, mode: str) -> None:
-    posed = problem(dtype="bfloat16")
-    copied = YARDSTICKS["copy"].timed(posed, scope, mode, CPU)()
+    one = Case(problem(dtype="bfloat16"), scope, mode, "copy")
+    copied = timed(one)()
     assert isinstance(copied, Tensor)
     assert bool((copied == 1).all())
-    least = min_bytes(posed, scope, mode)
+    least = min_bytes(one.problem, scope, mode)
     assert 2 * copied.nbytes in (least, least + 1)
-    assert YARDSTICKS["copy"].counts(posed, scope, mode) == {"min_bytes": least}
+    assert YARDSTICKS["copy"].counts(one) == {"min_bytes": least}

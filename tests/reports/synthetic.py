@@ -13,6 +13,7 @@ from bench.results import SCHEMA_VERSION, RunFolder
 
 DEVICE = "NVIDIA H200"
 _L2, _MEMORY_MIB = 50 * 2**20, 141_000
+_BOUNDS = ("memory", "fp32", "exp", "issue")
 _MODES = {"forward": 1.0, "backward": 2.6, "forward_backward": 3.6}
 # Of each implementation: µs to start, share of the bound at its best, bytes of workspace per tap, pixel and channel.
 _MAKES = {
@@ -143,7 +144,7 @@ def _measured(rows: pd.DataFrame) -> pd.DataFrame:
     predicted = peak * rng.lognormal(0.05, 0.05, len(rows))
     throttled = rng.random(len(rows)) < 0.02
     operator = rows["scope"] == "operator"
-    measured = {
+    measured: dict[str, Any] = {
         "latency_ms": latency,
         "latency_p20_ms": latency * 0.98,
         "latency_p80_ms": latency * 1.04,
@@ -160,16 +161,20 @@ def _measured(rows: pd.DataFrame) -> pd.DataFrame:
         "images_per_s": n / latency * 1e3,
         "tflops": counts["flops"] / latency / 1e9,
         "gbps": counts["min_bytes"] / latency / 1e6,
-        "bound": times.idxmax(axis=1).str.removeprefix("bound_").str.removesuffix("_ms").where(operator),
+        "bound": times.idxmax(axis=1).map(dict(zip(bounds, _BOUNDS, strict=True))).where(operator),
         "bound_fraction": (times.max(axis=1) / latency).where(operator),
         **{name: bound.where(operator) for name, bound in bounds.items()},
         "aggregation_ms": (0.6 * latency).where(~operator),
         "projections_ms": (0.35 * latency).where(~operator),
+        "aggregation_macs": (macs - layer).where(~operator),
+        "projections_macs": layer.where(~operator),
     }
-    found = rows.assign(**counts, **measured, predicted_mib=predicted)
+    found = rows.assign(predicted_mib=predicted)
+    for name, column in {**counts, **measured}.items():
+        found[name] = column
     found[[*measured]] = found[[*measured]].astype(object).where(~lost, None)
     found["status"] = np.where(lost, "out_of_memory", "ok")
-    found["reason"] = np.where(lost, "CUDA out of memory", None)
+    found["reason"] = pd.Series("CUDA out of memory", rows.index).where(lost)
     return found
 
 
