@@ -42,6 +42,10 @@ METRICS: Mapping[str, Metric] = {
     "gbps": Metric("GB/s: least bytes over latency", of="min_bytes", scale=1e-9),
     "bound": Metric("which of the operator's four bounds on the GPU is the largest: memory, fp32, exp or issue"),
     "bound_fraction": Metric("that bound over the latency; above 1, the bound's model does not fit"),
+    "bound_memory_ms": Metric("the operator's bound by the bytes that it moves, in ms"),
+    "bound_arithmetic_ms": Metric("its bound by float32 arithmetic (float64 for float64), in ms"),
+    "bound_exp_ms": Metric("its bound by exponentials, in ms"),
+    "bound_issue_ms": Metric("its bound by the instructions that are issued, in ms"),
     "aggregation_macs": Metric(
         "of a layer: the paper's cost of similarity and aggregation, its k² term, times the batch",
         count=lambda case: paper_terms(case.problem)[1] if case.scope == "layer" else None,
@@ -51,6 +55,8 @@ METRICS: Mapping[str, Metric] = {
         count=lambda case: paper_terms(case.problem)[0] if case.scope == "layer" else None,
     ),
 }
+# Both precisions of arithmetic share a column: a case has one of them.
+_COLUMN_OF = {"fp32": "arithmetic", "fp64": "arithmetic"}
 
 
 def counts(case: "Case") -> dict[str, float]:
@@ -70,7 +76,7 @@ def rates(row: Mapping[str, Any], latency_ms: float) -> dict[str, float]:
 
 
 def limits(work: Work | None, chip: Chip | None, cache: str, latency_ms: float) -> dict[str, str | float]:
-    """The bound that decides and the share of it; nothing where there is no bound, or none is known for the chip.
+    """The bound that decides, the share of it, and all bounds; nothing where there is none, or the chip is not known.
 
     A hot L2 may hold as many of the bytes as fit it, and these do not come from the memory.
     """
@@ -79,4 +85,7 @@ def limits(work: Work | None, chip: Chip | None, cache: str, latency_ms: float) 
     held = chip.l2_bytes if cache == "hot" else 0
     bounds = bounds_us(replace(work, bytes=max(0, work.bytes - held)), chip)
     name = largest(bounds)
-    return {"bound": name, "bound_fraction": bounds[name] / (latency_ms * 1e3)} if bounds[name] else {}
+    if not bounds[name]:
+        return {}
+    times = {f"bound_{_COLUMN_OF.get(which, which)}_ms": us / 1e3 for which, us in bounds.items()}
+    return {"bound": name, "bound_fraction": bounds[name] / (latency_ms * 1e3), **times}

@@ -87,6 +87,7 @@ SINCE = {
     **dict.fromkeys(("latency_low_ms", "latency_high_ms", "outliers", "stop", "timer", "host_ms", "warmup_s"), 3),
     **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
     **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle", "fingerprint"), 3),
+    **dict.fromkeys(("bound_memory_ms", "bound_arithmetic_ms", "bound_exp_ms", "bound_issue_ms"), 4),
     **dict.fromkeys(("depth", "torch_compile", "largest_batch", "aggregation_ms", "projections_ms"), 4),
     **dict.fromkeys(("aggregation_macs", "projections_macs"), 4),
 }

@@ -9,20 +9,37 @@ FAILED = 2
 
 
 def main(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders that `python -m bench run` left.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN…", help="Run folders that `python -m bench run` left.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the report goes: RUN/report if left out, needed for several runs."),
     ] = None,
+    figure: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make this figure alone, as SVG, PNG and CSV in DIR/plots.")
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Instead: write DIR/index.html, a page on the runs in DIR.")
+    ] = None,
 ) -> None:
-    """Make the tables, the plots and the page of one or more runs."""
+    """Make the page, the figures and the tables of one or more runs."""
     # Imported here so that --help does not wait for matplotlib and scipy.
     from bench.results import RunFolderError
-    from reports.output import OutputError, default_out, write_report
+    from reports.folder import OutputError
+    from reports.output import default_out, write_one_figure, write_report
+    from reports.published import write_index
     from reports.rows import load_runs
 
+    if (index is None) == (not runs) or (index and (out or figure)):
+        raise typer.BadParameter("give run folders, or --index with a folder of runs and nothing else")
     try:
-        written = write_report(load_runs(runs), out or default_out(runs))
+        if index:
+            written = {"index": write_index(index)}
+        elif figure:
+            written = write_one_figure(load_runs(runs or []), figure, out or default_out(runs or []))
+        else:
+            written = write_report(load_runs(runs or []), out or default_out(runs or []))
     except (RunFolderError, OutputError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(FAILED) from None

@@ -1,157 +1,135 @@
-"""Which figures a report holds: what each panel shows, its caption and its words."""
+"""Figures from groups of rows: their panels, file names, captions, words for those who do not see them, and numbers."""
 
 import math
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.fits import Fit
-from reports.plots import Line, Panel, Picture, draw
+from reports.plots import Line, Panel, Panels
 from reports.rows import measured
-from reports.slices import Group, Slice, implementations
+from reports.sections import Drawing, Figure
+from reports.slices import Group, Slice
 from reports.style import Look, Value, counted, shorten, show
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column to plot: its name in words, its unit, and the rows' bands from p20 to p80 if it has them."""
-
-    column: str
-    title: str
-    unit: str
-    band: Band
-
-
-def _latency_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    return {"low": measured(rows, "latency_p20_ms"), "high": measured(rows, "latency_p80_ms")}
-
-
-def _throughput_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """Images per second at the p80 and at the p20 latency."""
-    images = measured(rows, "images_per_s") * measured(rows, "latency_ms")
-    latency = _latency_band(rows)
-    return {"low": images / latency["high"], "high": images / latency["low"]}
-
-
-LATENCY = Metric("latency_ms", "latency", "ms", _latency_band)
-THROUGHPUT = Metric("images_per_s", "throughput", "images/s", _throughput_band)
-MEMORY = Metric("peak_mib", "peak memory", "MiB", lambda _: {})
-
+_LONGEST_ALT = 1200
+_LONGEST_NAME = 120
 _BESIDE = " Dashed grey: yardsticks, which are other functions than the layer."
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A column to plot: its name in words, its unit, and the rows' intervals if it has them."""
+
+    column: str
+    title: str
+    unit: str
+    band: Band = lambda _: {}
+
+
+def latency_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """The interval of the median, or p20 and p80 where a run of an older version did not keep it."""
+    ends = {"low": ("latency_low_ms", "latency_p20_ms"), "high": ("latency_high_ms", "latency_p80_ms")}
+    return {end: measured(rows, new).fillna(measured(rows, old)) for end, (new, old) in ends.items()}
+
+
+def _rate_band(column: str) -> Band:
+    """The band of a rate, which is slowest where the latency is highest."""
+
+    def band(rows: pd.DataFrame) -> dict[str, pd.Series]:
+        amount, latency = measured(rows, column) * measured(rows, "latency_ms"), latency_band(rows)
+        return {"low": amount / latency["high"], "high": amount / latency["low"]}
+
+    return band
+
+
+LATENCY = Metric("latency_ms", "latency", "ms", latency_band)
+THROUGHPUT = Metric("images_per_s", "throughput", "images/s", _rate_band("images_per_s"))
+ARITHMETIC = Metric("tflops", "arithmetic", "TFLOP/s", _rate_band("tflops"))
+TRAFFIC = Metric("gbps", "least traffic", "GB/s", _rate_band("gbps"))
+MEMORY = Metric("peak_mib", "peak memory", "MiB")
+BANDS = "Bands are the interval of the median (p20 to p80 in runs from before version 3)."
+
+
+@dataclass(frozen=True)
 class Studio:
-    """What every figure is drawn with: the looks, the folder, and whether the device has to be named."""
+    """What every figure is made with: the looks, and the command that makes the report again.
+
+    Sections leave out figures that would make a page slow, unless it is `whole`.
+    """
 
     looks: Mapping[str, Look]
-    folder: Path
-    several_places: bool
+    command: str
+    whole: bool = False
 
-    def picture(self, parts: Sequence[str], title: str, caption: str, panels: Sequence[Panel]) -> Picture:
-        """Draw the panels under a file name made of `parts`."""
-        name = "_".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts if part)
-        svg = draw(panels, self.looks, self.folder / name)
+    def panels(
+        self, parts: Sequence[str], title: str, caption: str, panels: Sequence[Panel], columns: int = 2
+    ) -> Figure:
+        """A figure of the panels, its file named after `parts`."""
         beside = any(self.looks[line.name].note for panel in panels for line in panel.lines)
-        return Picture(name, title, caption + _BESIDE * beside, _alt(title, panels), svg)
+        words = shorten(f"{title}. {'. '.join(map(_panel_in_words, panels))}.", _LONGEST_ALT)
+        drawing = Panels(panels, self.looks, columns)
+        return self.figure(parts, (title, caption + _BESIDE * beside, words), drawing, data_of(panels))
 
-    def label(self, group: Group, setting: str = "") -> str:
-        """The group's scope, its place where there are several, and the setting."""
-        return ", ".join(filter(None, (group.scope, group.place if self.several_places else "", setting)))
+    def figure(self, parts: Sequence[str], texts: tuple[str, str, str], drawing: Drawing, data: pd.DataFrame) -> Figure:
+        """A figure with its title, caption and words."""
+        name = "_".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts if part)
+        if len(name) > _LONGEST_NAME:
+            name = f"{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}"
+        return Figure(name, *texts, drawing, data, f"{self.command} --figure {name}")
 
-
-def axis_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
-    """A figure for each group and swept axis: latency beside throughput, one row for each mode."""
-    pictures = []
-    for index, group in enumerate(groups):
-        for one in group.slices:
-            panels = [
-                panel_of(one, mode, metric, f"{mode.replace('_', ' + ')}: {metric.title}")
-                for mode in modes(group)
-                for metric in (LATENCY, THROUGHPUT)
-            ]
-            panels = [panel for panel in panels if panel.lines]
-            if panels:
-                place = f"place{index}" if studio.several_places else ""
-                caption = _caption(group, one) + " Bands: p20 to p80 of the samples."
-                title = f"Along {one.axis.name.replace('_', ' ')} ({studio.label(group)})"
-                pictures.append(studio.picture(("axis", place, group.scope, one.axis.name), title, caption, panels))
-    return pictures
+    def limited(self, figures: Sequence[Figure], most: int) -> tuple[list[Figure], list[str]]:
+        """The first figures, and a sentence on those that the page leaves out."""
+        rest = [] if self.whole else figures[most:]
+        if not rest:
+            return list(figures), []
+        named = shorten(", ".join(figure.name for figure in rest), 400)
+        text = (
+            f"{counted(len(rest), 'figure')} more would make the page slow and are left out; --figure NAME draws one:"
+        )
+        return list(figures[:most]), [f"{text} {named}."]
 
 
-def memory_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
-    """A figure for each group and mode: peak memory along every swept axis."""
-    pictures = []
-    for index, group in enumerate(groups):
-        own = [replace(one, rows=implementations(one.rows)) for one in group.slices]
-        for mode in modes(group):
-            panels = [panel_of(one, mode, MEMORY, f"along {one.axis.name}") for one in own]
-            panels = [panel for panel in panels if panel.lines]
-            if panels:
-                place = f"place{index}" if studio.several_places else ""
-                title = f"Peak memory, {mode.replace('_', ' + ')} ({studio.label(group)})"
-                caption = "Each panel is the slice through the base point along one axis, as above."
-                pictures.append(studio.picture(("memory", place, group.scope, mode), title, caption, panels))
-    return pictures
+def by_importance(groups: Sequence[Group]) -> list[tuple[Group, str]]:
+    """Each group and mode: the first group's first mode, then what comes second in either, and so on."""
+    pairs = [
+        (place + rank, place, group, mode)
+        for place, group in enumerate(groups)
+        for rank, mode in enumerate(group.modes)
+    ]
+    return [(group, mode) for _, _, group, mode in sorted(pairs, key=lambda pair: pair[:2])]
 
 
-def cost_pictures(found: Sequence[Fit], studio: Studio) -> list[Picture]:
-    """A figure for each place and setting: measured latency against the paper's cost, one panel for each mode."""
-    pictures = []
-    places = list(dict.fromkeys(fit.place for fit in found))
-    for place, setting in dict.fromkeys((fit.place, fit.setting) for fit in found):
-        here = [fit for fit in found if (fit.place, fit.setting) == (place, setting)]
-        panels = [_cost_panel(mode, here) for mode in dict.fromkeys(fit.mode for fit in here)]
-        where = ", ".join(filter(None, (here[0].scope, place if studio.several_places else "", setting)))
-        title = f"Latency against the paper's cost ({where})"
-        caption = "Every measured case; the lines are the fits of the table below. Both axes are logarithmic."
-        numbered = f"place{places.index(place)}" if studio.several_places else ""
-        pictures.append(studio.picture(("cost", numbered, here[0].scope, setting), title, caption, panels))
-    return pictures
-
-
-def point_pictures(groups: Sequence[Group], studio: Studio) -> list[Picture]:
-    """A figure for each setting and mode of problems whose sizes move together, as a network's stages: latency."""
-    pictures = []
-    for index, group in enumerate(groups):
-        for setting, part in group.settings:
-            if part.problems is None:
-                continue
-            one = part.problems
-            for mode in modes(part):
-                panel = panel_of(one, mode, LATENCY, mode.replace("_", " + "))
-                if panel.lines:
-                    place = f"place{index}" if studio.several_places else ""
-                    title = f"Latency by problem, {mode.replace('_', ' + ')} ({studio.label(group, setting)})"
-                    caption = f"Channels × pixels, s a stride above 1.{_missing(one)} Bars: p20 to p80 of the samples."
-                    parts = ("problems", place, group.scope, setting, mode)
-                    pictures.append(studio.picture(parts, title, caption, [panel]))
-    return pictures
-
-
-def modes(group: Group) -> list[str]:
-    """The modes present, forward first."""
-    return list(group.rows["mode"].sort_values().unique())
+def data_of(panels: Sequence[Panel]) -> pd.DataFrame:
+    """Every point of the panels, a row each."""
+    tables = []
+    for panel in panels:
+        of = {"panel": panel.title, "x is": panel.x_title, "y is": panel.y_title}
+        for line in panel.lines:
+            tables += [line.points.assign(line=line.name, **of), line.lost.assign(line=f"{line.name}, lost", **of)]
+        tables += [curve.assign(line=name, **of) for name, curve in panel.references.items()]
+    tables = [table for table in tables if len(table)]
+    first = ["panel", "line", "x is", "x", "y is", "y"]
+    whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=first)
+    return whole[[*first, *(name for name in whole if name not in first)]]
 
 
 def panel_of(one: Slice, mode: str, metric: Metric, title: str) -> Panel:
     """The panel of a slice's metric in one mode."""
-    lines = _lines(one.rows[one.rows["mode"] == mode], one.along, one.ticks, metric)
+    lines = lines_of(one.rows[one.rows["mode"] == mode], one, metric)
     numeric = one.axis.numeric and not any(isinstance(value, str) for value in one.ticks)
     log_x = one.axis.log and numeric and all(float(value) > 0 for value in one.ticks if isinstance(value, int | float))
     return Panel(title, one.axis.title, f"{metric.title} ({metric.unit})", lines, one.ticks, log_x, numeric)
 
 
-def _lines(rows: pd.DataFrame, at: pd.Series, values: Sequence[Value], metric: Metric) -> list[Line]:
-    """A line for each implementation with points at one of the `values`, in their order."""
-    points = pd.DataFrame({"x": at[rows.index], "y": measured(rows, metric.column), **metric.band(rows)})
-    points = points[points["x"].isin(values)].dropna(subset="y").sort_values("x", key=lambda x: x.map(values.index))
+def lines_of(rows: pd.DataFrame, one: Slice, metric: Metric) -> list[Line]:
+    """A line for each implementation with points on the slice, in the order of its values."""
+    points = pd.DataFrame({"x": one.along[rows.index], "y": measured(rows, metric.column), **metric.band(rows)})
+    order = {value: place for place, value in enumerate(one.ticks)}
+    points = points[points["x"].isin(one.ticks)].dropna(subset="y").sort_values("x", key=lambda x: x.map(order))
     lines = []
     for name, its in points.groupby(rows["implementation"], observed=True):
         band = ("low", "high") if {"low", "high"} <= {*its.dropna(axis=1, how="all")} else ()
@@ -160,31 +138,14 @@ def _lines(rows: pd.DataFrame, at: pd.Series, values: Sequence[Value], metric: M
     return lines
 
 
-def _cost_panel(mode: str, found: Sequence[Fit]) -> Panel:
-    lines = []
-    for fit in (fit for fit in found if fit.mode == mode):
-        ends = fit.points["cost"].iloc[[0, -1]] if fit.slope is not None else fit.points["cost"].head(0)
-        points = fit.points.set_axis(["x", "y"], axis=1)
-        lines.append(Line(fit.implementation, points, (ends, fit.at(ends))))
-    title = mode.replace("_", " + ")
-    return Panel(title, "paper's cost (multiply-adds)", "latency (ms)", lines, [], log_x=True)
-
-
-def _caption(group: Group, one: Slice) -> str:
-    """What lies off the slices, and which points are missing and why."""
-    text = "The slice through the base point."
-    off = len(group.rows.index.difference(pd.concat([each.along for each in group.slices]).index))
-    if off:
-        text += f" {off} of {counted(len(group.rows), 'case')} lie off all such slices: see the tables."
-    return text + _missing(one)
-
-
-def _missing(one: Slice) -> str:
-    gaps = [gap for name, rows in one.rows.groupby("implementation", observed=True) for gap in _gaps(one, name, rows)]
+def missing(one: Slice, mode: str) -> str:
+    """Which points of the slice a mode lacks, and why."""
+    rows = one.rows[one.rows["mode"] == mode]
+    gaps = [gap for name, its in rows.groupby("implementation", observed=True) for gap in _gaps(one, str(name), its)]
     return f" Missing: {'; '.join(gaps)}." if gaps else ""
 
 
-def _gaps(one: Slice, name: Any, rows: pd.DataFrame) -> list[str]:
+def _gaps(one: Slice, name: str, rows: pd.DataFrame) -> list[str]:
     gaps = []
     for status, failed in rows[rows["status"] != "ok"].groupby("status", observed=True):
         if len(failed) == len(rows):
@@ -195,19 +156,16 @@ def _gaps(one: Slice, name: Any, rows: pd.DataFrame) -> list[str]:
     return gaps
 
 
-def _alt(title: str, panels: Sequence[Panel]) -> str:
-    """The figure in words: each line's first and last value."""
-    parts = []
-    for panel in panels:
-        ends = [f"{shorten(line.name, 40)} {_ends(line.points)}" for line in panel.lines]
-        parts.append(f"{panel.title}, {panel.y_title} against {panel.x_title}: {'; '.join(ends)}")
-    return f"{title}. {'. '.join(parts)}."
+def _panel_in_words(panel: Panel) -> str:
+    """The panel in words: each line's first and last value."""
+    ends = [f"{shorten(line.name, 40)} {_ends(line.points)}" for line in panel.lines if len(line.points)]
+    return f"{panel.title}, {panel.y_title} against {panel.x_title}: {'; '.join(ends)}"
 
 
 def _ends(points: pd.DataFrame) -> str:
-    start, end = (f"{show(points['y'].iloc[i])} at {show(points['x'].iloc[i])}" for i in (0, -1))
-    if len(points) == 1:
-        return start
-    ratio = points["y"].iloc[-1] / points["y"].iloc[0]
-    change = "" if math.isclose(ratio, 1, rel_tol=0.05) else f", {'up' if ratio > 1 else 'down'}"
-    return f"{start} to {end}{change}"
+    values: list[tuple[Value, float]] = list(zip(points["x"], points["y"], strict=True))
+    (first, y), (last, end) = values[0], values[-1]
+    if len(values) == 1:
+        return f"{show(y)} at {show(first)}"
+    change = "" if math.isclose(end, y, rel_tol=0.05) else f", {'up' if end > y else 'down'}"
+    return f"{show(y)} at {show(first)} to {show(end)} at {show(last)}{change}"

@@ -1,109 +1,73 @@
-"""Pages and Markdown, through templates. The page is one file that asks the network for nothing."""
+"""Pages, through templates: each is one file that asks the network for nothing."""
 
 import base64
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
-from reports.plots import Picture
-from reports.rows import Run
-from reports.style import Value, show
-from reports.tables import Table
+from reports.packing import packed, packed_table
+from reports.sections import Report
+from reports.style import show
 
-# Beyond this a browser takes long over a table; its CSV holds all of it.
-ROW_LIMIT = 2000
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page; `missing` says what to run where there is nothing to show."""
-
-    slug: str
-    title: str
-    text: list[str]
-    tables: list[tuple[str, Table]]
-    pictures: list[Picture]
-    missing: str = ""
+# Rows of a table that the page holds as they are; the script pages through the rest of a browsable one.
+ROW_LIMIT = 200
+PAGE_ROWS = 25
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
-@dataclass(frozen=True)
-class Page:
-    """All that the page shows, in order."""
-
-    title: str
-    sections: list[Section]
-    warnings: list[str]
+def render(report: Report) -> str:
+    """The report as HTML; every text that came from a run is escaped."""
+    return _page("report.html.jinja", report=report)
 
 
-def render(page: Page) -> str:
-    """The page as HTML; every text that came from a run is escaped."""
-    return _templates().get_template("report.html.jinja").render(page=page, row_limit=ROW_LIMIT)
+def index_page(entries: Sequence[Any]) -> str:
+    """The page on several runs; an entry has a name, facts, paragraphs and links."""
+    return _page("index.html.jinja", entries=entries)
 
 
-def write_tables(tables: Sequence[Table], folder: Path) -> None:
-    """Write each table as NAME.csv and NAME.md."""
-    folder.mkdir()
-    template = _templates().get_template("table.md.jinja")
-    for table in tables:
-        table.frame.to_csv(folder / f"{table.name}.csv", index=False)
-        (folder / f"{table.name}.md").write_text(template.render(table=table.folded()), encoding="utf-8")
-
-
-def environment_table(runs: Sequence[Run]) -> Table:
-    """Everything environment.json holds, nested keys with dots, a column for each run."""
-    names = ["value"] if len(runs) == 1 else [run.name for run in runs]
-    frame = _environments(runs).set_axis(names, axis=1).rename_axis("key").reset_index(allow_duplicates=True)
-    return Table("environment", frame)
-
-
-def differences(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """Which of the environment's keys whose last part is in `names` differ between the runs."""
-    frame = _environments(runs).fillna("")
-    differing = frame.index[frame.ne(frame.iloc[:, 0], axis=0).any(axis=1)]
-    return [key for key in differing if key.rpartition(".")[2] in names]
-
-
-def _environments(runs: Sequence[Run]) -> pd.DataFrame:
-    columns = [pd.Series(dict(_flatten(run.environment)), dtype="str") for run in runs]
-    return pd.concat(columns, axis=1, sort=False)
-
-
-def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yields (dotted key, text); a command line is quoted as a shell takes it."""
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _flatten(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-        texts = [str(item) for item in value]
-        yield key, shlex.join(texts) if key.rpartition(".")[2] == "argv" else "; ".join(texts)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _flatten(inner, f"{key}.{index}")
-    else:
-        yield key, "" if value is None else str(value)
-
-
-def _templates() -> Environment:
+def _page(template: str, **values: Any) -> str:
+    """A page with its style and script inside, which its policy allows by their hashes and nothing else."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=select_autoescape(["html.jinja"]),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"show": show, "data_uri": _data_uri, "cell": _markdown_cell}
-    return environment
+    environment.filters |= {
+        "show": show,
+        "image": _image,
+        "words": _words,
+        "packed": packed,
+        "packed_table": packed_table,
+        "csp_hash": _csp_hash,
+    }
+    style, script = (_inline(name) for name in ("page.css", "page.js"))
+    limits = {"row_limit": ROW_LIMIT, "page_rows": PAGE_ROWS}
+    return environment.get_template(template).render(style=style, script=script, **limits, **values)
 
 
-def _markdown_cell(value: Value) -> str:
-    text = " ".join(show(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace("\\", "\\\\")
-    return text.replace("|", "\\|")
+def _inline(name: str) -> Markup:
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704
 
 
-def _data_uri(svg: str) -> str:
+def _csp_hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _words(text: str) -> Markup:
+    """A text, what stands between backticks in it as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    markup = Markup("<code>{}</code>")
+    return Markup("").join(markup.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+
+
+def _image(svg: str) -> str:
+    """An SVG as an address for an image."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

@@ -1,67 +1,49 @@
-"""Drawing: small multiples of panels, each as PNG and as SVG, with matplotlib's file backends alone."""
+"""Drawing: small multiples of panels with lines, points and bands."""
 
-import io
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
-from reports.style import GRID, INK, PAPER, Look, Value, shorten, show
+from reports.canvas import render
+from reports.sections import Drawing, Drawn
+from reports.style import INK, Look, Value, shorten, show
 
-_COLUMNS = 2
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 4.3, 2.75
 _LEGEND_ROW_IN = 0.2
-_DPI = 110
 _CHARACTERS_PER_IN = 12
-_SETTINGS = {
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": "medium",
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "font.size": 9.5,
-    "grid.color": GRID,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "reports",
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
-# An embedded picture follows the reader's light or dark setting.
-_THEME = (
-    "<style>svg{--ink:#1f2430;--grid:#d5d9e0;--paper:#fff}"
-    "@media(prefers-color-scheme:dark){svg{--ink:#dfe3ea;--grid:#3a404b;--paper:#16191f}}</style>"
-)
+_MARK: Mapping[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}
+_TICKS = ("1", "2", "_", "+")
+_REFERENCES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
 @dataclass(frozen=True)
 class Line:
-    """One implementation's points in a panel: x, y, and the band's low and high if there is one; `fit` is a curve."""
+    """One implementation's points in a panel: x, y, and low and high where it has a band.
+
+    `fit` is a curve of the same colour through points that are not joined. `lost` are x and y of cases without a
+    number, drawn as crosses.
+    """
 
     name: str
     points: pd.DataFrame
     fit: tuple[pd.Series, pd.Series] | None = None
+    joined: bool = True
+    lost: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"x": [], "y": []}))
 
 
 @dataclass(frozen=True)
 class Panel:
     """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis.
 
-    A `share` is drawn from 0 with a line at 1, all else on a logarithmic axis. `below` is a word under a tick.
+    A `share` is drawn from 0 with a line at 1, all else on a logarithmic axis. `below` is a word under a tick. `marks`
+    are upright lines, and `references` curves in ink, those in `ticked` points, each with what it is called.
     """
 
     title: str
@@ -73,51 +55,56 @@ class Panel:
     numeric: bool = True
     share: bool = False
     below: Mapping[Value, str] = field(default_factory=dict)
+    marks: Mapping[str, float] = field(default_factory=dict)
+    references: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    ticked: Collection[str] = ()
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A drawn figure: file name, words for those who cannot see it, a caption, and the SVG for the page."""
+class Panels(Drawing):
+    """Panels side by side, so many in a row, under one legend."""
 
-    name: str
-    title: str
-    caption: str
-    alt: str
-    svg: str
+    panels: Sequence[Panel]
+    looks: Mapping[str, Look]
+    columns: int = 2
+
+    def drawn(self) -> Drawn:
+        """The panels, drawn; the legend stands above them."""
+        rows = math.ceil(len(self.panels) / self.columns)
+        columns = min(self.columns, len(self.panels))
+        handles = self._handles()
+        width = _PANEL_WIDTH_IN * max(columns, 1.6)
+        longest = max((len(label) for label in handles), default=1)
+        beside = max(1, min(len(handles), int(width * _CHARACTERS_PER_IN / (longest + 8))))
+        legend = _LEGEND_ROW_IN * math.ceil(len(handles) / beside)
+
+        def fill(figure: Canvas) -> None:
+            cells = figure.subplots(rows, columns, squeeze=False).flat
+            for panel, cell in zip(self.panels, cells, strict=False):
+                _draw_panel(cell, panel, self.looks)
+            for cell in cells:
+                cell.set_visible(False)
+            figure.legend(handles.values(), list(handles), loc="outside upper left", ncols=beside, frameon=False)
+
+        return render((width, _PANEL_HEIGHT_IN * rows + legend + 0.15), fill)
+
+    def _handles(self) -> dict[str, Line2D]:
+        """What the legend shows for each label."""
+        names = dict.fromkeys(line.name for panel in self.panels for line in panel.lines)
+        handles = {shorten(name, 24) + self.looks[name].note: _handle(self.looks[name]) for name in names}
+        if any(len(line.lost) for panel in self.panels for line in panel.lines):
+            handles["out of memory"] = Line2D([], [], color=INK, marker="x", linestyle="none", markersize=7)
+        for panel in self.panels:
+            handles |= {name: Line2D([], [], **_MARK) for name in panel.marks}
+            handles |= {name: Line2D([], [], **_reference(panel, index)) for index, name in enumerate(panel.references)}
+        return handles
 
 
-def draw(panels: Sequence[Panel], looks: Mapping[str, Look], path: Path) -> str:
-    """Draw the panels side by side, write path.png and path.svg, and return the SVG for a page."""
-    with _settings():
-        rows = math.ceil(len(panels) / _COLUMNS)
-        columns = min(_COLUMNS, len(panels))
-        names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
-        labels = [shorten(name, 24) + looks[name].note for name in names]
-        width = _PANEL_WIDTH_IN * max(columns, 1.35)
-        beside = min(len(names), int(width * _CHARACTERS_PER_IN / (max(map(len, labels)) + 8)))
-        legend = _LEGEND_ROW_IN * math.ceil(len(names) / beside)
-        figure = Canvas(figsize=(width, _PANEL_HEIGHT_IN * rows + legend + 0.15), layout="constrained")
-        FigureCanvasAgg(figure)
-        cells = figure.subplots(rows, columns, squeeze=False).flat
-        for panel, cell in zip(panels, cells, strict=False):
-            _draw_panel(cell, panel, looks)
-        for cell in cells:
-            cell.set_visible(False)
-        handles = [_handle(looks[name]) for name in names]
-        figure.legend(handles, labels, loc="outside upper center", ncols=beside, frameon=False)
-        figure.savefig(path.with_suffix(".png"), dpi=_DPI)
-        # What was placed for the PNG stays there in the SVG: placing takes half as long as drawing.
-        figure.set_layout_engine("none")
-        text = io.StringIO()
-        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(text, format="svg", metadata=metadata)
-    path.with_suffix(".svg").write_text(text.getvalue(), encoding="utf-8")
-    return _themed(text.getvalue())
-
-
-def _settings() -> AbstractContextManager[None]:
-    settings: dict[Any, Any] = dict(_SETTINGS)
-    return mpl.rc_context(settings)
+def _reference(panel: Panel, index: int) -> dict[str, Any]:
+    """How the panel's reference of that number is drawn."""
+    if list(panel.references)[index] in panel.ticked:
+        return {"color": INK, "linestyle": "none", "marker": _TICKS[index % len(_TICKS)], "markersize": 8}
+    return {"color": INK, "linestyle": _REFERENCES[index % len(_REFERENCES)], "linewidth": 1.2}
 
 
 def _handle(look: Look) -> Line2D:
@@ -129,28 +116,10 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
     if panel.log_x and panel.numeric:
         axes.set_xscale("log")
     for index, line in enumerate(panel.lines):
-        look = looks[line.name]
         shift = 0.0 if panel.numeric else 0.12 * (index - (len(panel.lines) - 1) / 2)
-        x = line.points["x"].map(_places(panel)).astype(float) + shift
-        joined = look.line if panel.numeric and not line.fit else "none"
-        axes.plot(
-            x,
-            line.points["y"],
-            color=look.colour,
-            marker=look.marker,
-            linestyle=joined,
-            linewidth=1.6,
-            markersize=4 if line.fit else 5,
-            alpha=0.75 if line.fit else 1,
-        )
-        if line.fit:
-            axes.plot(*line.fit, color=look.colour, linestyle=look.line, linewidth=1.2)
-        elif "low" in line.points:
-            band = (x, line.points["low"], line.points["high"])
-            if panel.numeric:
-                axes.fill_between(*band, color=look.colour, alpha=0.22, linewidth=0)
-            else:
-                axes.vlines(*band, color=look.colour, linewidth=1.6)
+        _draw_line(axes, panel, line, looks[line.name], shift)
+    for index, curve in enumerate(panel.references.values()):
+        axes.plot(curve["x"], curve["y"], zorder=1.5, **_reference(panel, index))
     axes.set_title(shorten(panel.title, 60), loc="left")
     axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
     axes.grid(visible=True, linewidth=0.6)
@@ -160,6 +129,35 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         axes.axhline(1, color=INK, linewidth=1)
         axes.set_ylim(0, max(1.08, 1.1 * most))
     _set_ticks(axes, panel)
+    for place in panel.marks.values():
+        axes.axvline(place, **_MARK)
+
+
+def _draw_line(axes: Axes, panel: Panel, line: Line, look: Look, shift: float) -> None:
+    x = line.points["x"].map(_places(panel)).astype(float) + shift
+    axes.plot(
+        x,
+        line.points["y"],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.line if panel.numeric and line.joined and not line.fit else "none",
+        linewidth=1.6,
+        markersize=4 if line.fit else 5,
+        alpha=0.75 if line.fit else 1,
+    )
+    if line.fit:
+        axes.plot(*line.fit, color=look.colour, linestyle=look.line, linewidth=1.2)
+    elif "low" in line.points:
+        band = (x, line.points["low"], line.points["high"])
+        if panel.numeric and line.joined:
+            axes.fill_between(*band, color=look.colour, alpha=0.22, linewidth=0)
+        else:
+            axes.vlines(*band, color=look.colour, linewidth=1.6)
+    if len(line.lost):
+        lost = line.lost["x"].map(_places(panel)).astype(float) + shift
+        axes.plot(
+            lost, line.lost["y"], color=look.colour, marker="x", markersize=8, markeredgewidth=2, linestyle="none"
+        )
 
 
 def _places(panel: Panel) -> Callable[[Value], float]:
@@ -213,11 +211,3 @@ def _short(value: float) -> str:
         if value >= size:
             return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
     return f"{value:g}"
-
-
-def _themed(svg: str) -> str:
-    """The SVG element alone, its neutral colours exchanged for ones that follow the reader's setting."""
-    body = svg[svg.index("<svg") :]
-    for colour, name in ((INK, "ink"), (GRID, "grid"), (PAPER, "paper")):
-        body = re.sub(re.escape(colour), f"var(--{name})", body, flags=re.IGNORECASE)
-    return re.sub(r"(<svg[^>]*>)", rf"\1{_THEME}", body, count=1)

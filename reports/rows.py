@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ NEEDED = ("implementation", "status")
 UNSPECIFIED = "unspecified"
 CASE = [*PARAMETERS, "device"]
 _FILLED = ["implementation", "mode", "scope", "dtype", "status"]
-_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache", "torch_compile")
-_TEXT = frozenset({*_FILLED, *_CHOICES, "kind", "bound", "reason", "device", "settings"})
+_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache")
+_WORDS = ("kind", "bound", "reason", "device", "settings", "stop", "timer", "throttle", "tainted", "fingerprint")
+_TEXT = frozenset({*_FILLED, *_CHOICES, *_WORDS, "torch_compile"})
 _NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
 _NO_NUMBER = ("", "nan", "inf", "-inf")
 
@@ -28,6 +30,7 @@ class Run:
     """A run as a report sees it; `warnings` are sentences about what could not be used."""
 
     name: str
+    path: Path
     rows: pd.DataFrame
     environment: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
@@ -62,7 +65,7 @@ def load_run(path: Path, name: str) -> Run:
         environment = folder.environment()
     except UnicodeError:
         raise RunFolderError(f"{folder.environment_path} is not UTF-8 text") from None
-    run = Run(name, pd.DataFrame(columns=COLUMNS, dtype="str"), environment)
+    run = Run(name, path, pd.DataFrame(columns=COLUMNS, dtype="str"), environment)
     run.rows = _case_rows(_typed(_whole_lines(folder, run), run), run)
     return run
 
@@ -104,9 +107,13 @@ def _typed(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
     typed = {}
     for name in [*COLUMNS, *(name for name in rows.columns if name not in COLUMNS)]:
         texts = rows[name] if name in rows else pd.Series(index=rows.index, dtype="str")
-        numbers = pd.to_numeric(texts.mask(texts.str.lower().isin(_NO_NUMBER)), errors="coerce")
-        unread = (numbers.isna() & texts.notna() & ~texts.str.lower().isin(_NO_NUMBER)).sum()
-        if name in _TEXT or (unread and name not in _NUMBERS):
+        if name in _TEXT:
+            typed[name] = texts.mask(texts == "")
+            continue
+        empty = texts.isna() | texts.str.lower().isin(_NO_NUMBER)
+        numbers = pd.to_numeric(texts.mask(empty), errors="coerce").replace([math.inf, -math.inf], math.nan)
+        unread = (numbers.isna() & ~empty).sum()
+        if unread and name not in _NUMBERS:
             typed[name] = texts.mask(texts == "")
             continue
         if unread:
@@ -136,9 +143,14 @@ def _former_cache(environment: dict[str, Any]) -> str:
     return "cold" if isinstance(device, dict) and device.get("type") == "cuda" else "hot"
 
 
+def columns(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Those columns, empty where the rows have none: a later version of the schema brought them."""
+    return rows.reindex(columns=list(names))
+
+
 def measured(rows: pd.DataFrame, name: str) -> pd.Series:
     """The column's numbers where cases are ok and the number is above 0, so that it has a logarithm."""
-    if not pd.api.types.is_numeric_dtype(rows[name]):
+    if name not in rows or not pd.api.types.is_numeric_dtype(rows[name]):
         return pd.Series(float("nan"), rows.index)
     values = rows[name].astype("float64")
     return values.where((rows["status"] == "ok") & (values > 0))

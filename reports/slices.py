@@ -1,64 +1,14 @@
 """Groups of comparable rows, the swept axes in them, and the one-at-a-time slice along each axis."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from bench.results import KINDS, PARAMETERS, STATUSES
-from reports.rows import CASE, Run
-from reports.style import LOOKS, Value, show
+from reports.parameters import AXES, COORDINATES, IMAGE, KEYS, PLACE, PROBLEM_AXIS, SCOPES, SETTING, Axis
+from reports.style import Value, show
 
-COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "kind", "mode", "scope")]
-# What is never compared in one figure or mean, as it is a setting and no size.
-SETTING = ["dtype", "cache"]
-# Columns that pool() adds: the device, with the run where runs overlap, and a number for what is paired.
-PLACE, PROBLEM = "_place", "_problem"
-KEYS = [PLACE, "scope", *SETTING, "mode", "implementation"]
-_ORDERS: dict[str, Sequence[str]] = {
-    "scope": ("operator", "layer", "network"),
-    "dtype": ("bfloat16", "float16", "float32", "float64"),
-    "cache": ("cold", "hot"),
-    "mode": ("forward", "backward", "forward_backward", "training"),
-    "implementation": tuple(LOOKS),
-    "status": STATUSES,
-}
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A parameter, or parameters that vary together, with its title and whether its ratios matter."""
-
-    name: str
-    columns: tuple[str, ...]
-    title: str
-    log: bool = False
-    numeric: bool = True
-
-
-AXES = (
-    Axis("kernel_size", ("kernel_size",), "kernel size k (pixels)"),
-    Axis("m", ("m",), "m (channels sharing a weight)", log=True),
-    Axis("channels", ("channels",), "channels C", log=True),
-    Axis("resolution", ("height", "width"), "resolution, height = width (pixels)", log=True),
-    Axis("height", ("height",), "height (pixels)", log=True),
-    Axis("width", ("width",), "width (pixels)", log=True),
-    Axis("stride", ("stride",), "stride (pixels)"),
-    Axis("batch", ("batch",), "batch (images)", log=True),
-    Axis("dilation", ("dilation",), "dilation (pixels)"),
-    Axis("padding", ("padding",), "padding (pixels)", numeric=False),
-    Axis("dtype", ("dtype",), "dtype", numeric=False),
-    Axis("memory_format", ("memory_format",), "memory format", numeric=False),
-    Axis("composability", ("composability",), "composability Φ", numeric=False),
-    Axis("padding_mode", ("padding_mode",), "padding mode", numeric=False),
-    Axis("channel_order", ("channel_order",), "channel order", numeric=False),
-    Axis("prior", ("prior",), "geometric prior", numeric=False),
-    Axis("cache", ("cache",), "L2 cache", numeric=False),
-    Axis("depth", ("depth",), "depth of the network", numeric=False),
-    Axis("torch_compile", ("torch_compile",), "torch.compile of the network", numeric=False),
-)
-_PROBLEM_AXIS = Axis("problem", ("channels", "height", "width", "stride"), "problem", numeric=False)
 _MOST_PROBLEMS = 12
 
 
@@ -71,14 +21,27 @@ class Slice:
     along: pd.Series
     ticks: list[Value]
 
+    def of(self, rows: pd.DataFrame) -> "Slice":
+        """The slice with those of its rows alone."""
+        return Slice(self.axis, rows, self.along[rows.index], self.ticks)
+
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that may share a figure: one place (device, and run where runs overlap) and one scope."""
+    """Rows that may share a figure: of one place (device, and run where runs overlap), scope, dtype and cache.
 
-    place: str
-    scope: str
+    `label` tells it from the report's other groups in words, `slug` in a file's name.
+    """
+
+    key: tuple[str, ...]
     rows: pd.DataFrame
+    label: str = ""
+    slug: str = ""
+
+    @property
+    def scope(self) -> str:
+        """`operator` or `layer`."""
+        return self.key[1]
 
     @cached_property
     def points(self) -> pd.DataFrame:
@@ -87,8 +50,17 @@ class Group:
 
     @cached_property
     def base(self) -> pd.Series:
-        """The point whose slices hold the most rows; of several, the one in the middle."""
-        return _base(self.points)
+        """The point whose slices hold the most points; of several, the one in the middle."""
+        return _base(self.points.drop_duplicates())
+
+    @cached_property
+    def at_base(self) -> pd.DataFrame:
+        """For each row and coordinate, whether it is the base's."""
+        return self.points.eq(self.base, axis=1)
+
+    def like_base(self, free: Collection[str]) -> pd.Series:
+        """Which rows are at the base in all coordinates but those that are free."""
+        return self.at_base[[name for name in COORDINATES if name not in free]].all(axis=1)
 
     @cached_property
     def slices(self) -> list[Slice]:
@@ -102,50 +74,40 @@ class Group:
 
         None where there are fewer than two of them, or too many for one figure.
         """
-        elsewhere = _elsewhere(_PROBLEM_AXIS)
-        sliced = {index for one in self.slices for index in one.rows.index}
-        off = ~self.points.index.isin(sliced) | (self.points == self.base).all(axis=1)
-        here = (self.points[elsewhere] == self.base[elsewhere]).all(axis=1) & off
+        off = pd.Series(data=True, index=self.rows.index)
+        for one in self.slices:
+            off[one.rows.index] = False
+        here = self.like_base(PROBLEM_AXIS.columns) & (off | self.like_base(()))
         labels = _problem_labels(self.points[here])
         ticks: list[Value] = list(labels.unique())
-        return Slice(_PROBLEM_AXIS, self.rows[here], labels, ticks) if 1 < len(ticks) <= _MOST_PROBLEMS else None
+        return Slice(PROBLEM_AXIS, self.rows[here], labels, ticks) if 1 < len(ticks) <= _MOST_PROBLEMS else None
 
     @cached_property
-    def settings(self) -> list[tuple[str, "Group"]]:
-        """The group parted by dtype and cache, each part with its name; the name is empty where there is one part."""
-        parts = list(self.rows.groupby(SETTING, observed=True))
-        return [
-            (", ".join(map(str, setting)) if len(parts) > 1 else "", Group(self.place, self.scope, rows))
-            for setting, rows in parts
-        ]
+    def modes(self) -> list[str]:
+        """The modes present, forward first."""
+        return list(self.rows["mode"].sort_values().unique())
 
-
-def pool(runs: Sequence[Run]) -> pd.DataFrame:
-    """All rows by place and scope; runs are places of their own only if they share a case on one device."""
-    cases = pd.concat([run.rows for run in runs], ignore_index=True)
-    overlap = cases.duplicated(CASE).any()
-    cases[PLACE] = cases["device"] + ", run " + cases["run"] if overlap else cases["device"]
-    cases[PROBLEM] = cases.groupby([PLACE, "scope", "mode", *COORDINATES], dropna=False).ngroup()
-    for name, known in {PLACE: cases[PLACE].unique(), **_ORDERS}.items():
-        categories = in_known_order(cases[name].unique(), list(known))
-        cases[name] = pd.Categorical(cases[name], categories, ordered=True)
-    return cases.sort_values([PLACE, "scope"], kind="stable", ignore_index=True)
-
-
-def implementations(cases: pd.DataFrame) -> pd.DataFrame:
-    """The cases of implementations: yardsticks are other functions, which nothing is compared with."""
-    return cases[cases["kind"] == KINDS[0]]
+    @property
+    def off_slices(self) -> int:
+        """How many rows no slice holds."""
+        on = {index for one in (*self.slices, self.problems) if one for index in one.rows.index}
+        return len(self.rows) - len(on)
 
 
 def group_rows(cases: pd.DataFrame) -> list[Group]:
-    """The pooled rows, parted by place and scope."""
-    parts = cases.groupby([PLACE, "scope"], observed=True)
-    return [Group(str(place), str(scope), rows) for (place, scope), rows in parts]
-
-
-def in_known_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """The names, known ones first and in their order."""
-    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+    """The pooled rows of operator and layer, parted by place, scope and setting; a network's rows are none of them."""
+    keys = KEYS[:-2]
+    sized = cases[cases["scope"] != SCOPES[-1]]
+    parts = [(key, rows) for key, rows in sized.groupby(keys, observed=True) if isinstance(key, tuple)]
+    varying = [name for name in keys if name == "scope" or len(sized[name].unique()) > 1]
+    places = list(sized[PLACE].unique())
+    groups = []
+    for key, rows in parts:
+        words = {name: str(value) for name, value in zip(keys, key, strict=True) if name in varying}
+        slugs = {**words, PLACE: f"place{places.index(key[0])}"} if PLACE in words else words
+        label = ", ".join(words[name] for name in ("scope", *SETTING, PLACE) if name in words)
+        groups.append(Group(tuple(map(str, key)), rows, label, "_".join(slugs.values())))
+    return groups
 
 
 def coordinates(rows: pd.DataFrame) -> pd.DataFrame:
@@ -167,14 +129,14 @@ def describe(base: pd.Series) -> str:
     return ", ".join([*parts, *(f"{name.replace('_', ' ')} {show(value)}" for name, value in at.items())])
 
 
-def _ordered(values: Iterable[Value]) -> list[Value]:
+def ordered(values: Iterable[Value]) -> list[Value]:
     """The values once each, numbers before texts."""
     return sorted(set(values), key=lambda value: (isinstance(value, str), value))
 
 
 def _problem_labels(points: pd.DataFrame) -> pd.Series:
     """A label for each point's sizes, as 64×112² s2; a stride of 1 goes without saying."""
-    channels, height, width, stride = (points[name].map(show) for name in _PROBLEM_AXIS.columns)
+    channels, height, width, stride = (points[name].map(show) for name in PROBLEM_AXIS.columns)
     size = (height + "²").where(height == width, height + "×" + width)
     return channels + "×" + size + (" s" + stride).mask(stride == "1", "")
 
@@ -196,7 +158,7 @@ def _base(points: pd.DataFrame) -> pd.Series:
         together = on.groupby(_elsewhere(axis), sort=False)[axis.columns[0]].transform("size")
         rows = rows.add(together, fill_value=0)
     for name in COORDINATES:
-        order = _ordered(points[name])
+        order = ordered(points[name])
         offset = {value: abs(2 * i - len(order) + 1) / len(order) for i, value in enumerate(order)}
         offsets += points[name].map(offset)
     most = rows == rows.max()
@@ -204,7 +166,16 @@ def _base(points: pd.DataFrame) -> pd.Series:
 
 
 def _slice(axis: Axis, group: Group) -> Slice:
-    elsewhere = _elsewhere(axis)
-    here = _on(group.points, axis) & (group.points[elsewhere] == group.base[elsewhere]).all(axis=1)
+    here = group.like_base(axis.columns)
+    here[here] = _on(group.points[here], axis)
     along = group.points.loc[here, axis.columns[0]]
-    return Slice(axis, group.rows[here], along, _ordered(set(along) - {""}))
+    return Slice(axis, group.rows[here], along, ordered(set(along) - {""}))
+
+
+def plane(group: Group, across: Sequence[str]) -> pd.DataFrame:
+    """The rows that differ from the base in the two parameters alone; resolution is height and width, equal."""
+    free = {name for parameter in across for name in (IMAGE if parameter == "resolution" else (parameter,))}
+    here = group.like_base(free)
+    if "resolution" in across:
+        here &= group.points["height"] == group.points["width"]
+    return group.rows[here]

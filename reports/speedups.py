@@ -1,10 +1,10 @@
 """Speed-up over the baseline, case by case and as a geometric mean."""
 
+import numpy as np
 import pandas as pd
-from scipy.stats import gmean
 
+from reports.parameters import KEYS, PROBLEM
 from reports.rows import measured
-from reports.slices import KEYS, PROBLEM
 
 BASELINE = "unfold"
 
@@ -18,27 +18,33 @@ def ratios_to_baseline(cases: pd.DataFrame, metric: str) -> pd.Series:
 def mean_ratio(ratios: pd.Series) -> float:
     """The geometric mean of those that there are; NaN without any."""
     found = ratios.dropna()
-    return float(gmean(found)) if len(found) else float("nan")
+    return float(np.exp(np.log(found.astype(float)).mean())) if len(found) else float("nan")
 
 
 def speedups(cases: pd.DataFrame) -> pd.DataFrame:
-    """A row for each implementation but the baseline, for each place, scope and mode.
+    """A row for each implementation but the baseline, for each place, scope, setting and mode.
 
     `speedup` is the geometric mean over the `pairs`, the cases where both are ok.
     """
-    cases = cases.assign(ratio=ratios_to_baseline(cases, "latency_ms"), why=_trouble(cases))
+    cases = cases.assign(ratio=ratios_to_baseline(cases, "latency_ms"))
     rows = []
     for key, here in cases.groupby(KEYS[:-1], observed=True):
-        baseline = here.loc[here["implementation"] == BASELINE, PROBLEM]
         for name, its in here.groupby("implementation", observed=True):
             if name == BASELINE:
                 continue
-            left_out = its.loc[its["ratio"].isna(), "why"].value_counts().to_dict()
-            left_out["not run"] = int((~baseline.isin(its[PROBLEM])).sum())
-            why = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+            why = left_out(here, str(name))
             numbers = (mean_ratio(its["ratio"]), its["ratio"].min(), its["ratio"].max(), its["ratio"].count())
-            rows.append([*key, name, *numbers, sum(left_out.values()), why or None])
-    return pd.DataFrame(rows, columns=[*KEYS, "speedup", "least", "most", "pairs", "left out", "why"])
+            rows.append([*key, name, *numbers, why or None])
+    return pd.DataFrame(rows, columns=[*KEYS, "speedup", "least", "most", "pairs", "left out"])
+
+
+def left_out(cases: pd.DataFrame, name: str) -> str:
+    """How many cases of the implementation and the baseline make no pair, and why: statuses, or not run."""
+    its, baseline = (cases[cases["implementation"] == one] for one in (name, BASELINE))
+    unpaired = its[ratios_to_baseline(cases, "latency_ms").reindex(its.index).isna()]
+    counts = _trouble(cases).reindex(unpaired.index).value_counts().to_dict()
+    counts["not run"] = int((~baseline[PROBLEM].isin(its[PROBLEM])).sum())
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
 
 
 def _of_baseline(cases: pd.DataFrame, values: pd.Series) -> pd.Series:

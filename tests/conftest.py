@@ -10,6 +10,11 @@ if not torch.cuda.is_available():
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The gate asks for a browser, so that no test of a page is skipped there."""
+    parser.addoption("--browser-required", action="store_true", help="fail instead of skip where there is no Chromium")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a GPU where there is none."""
     if torch.cuda.is_available():

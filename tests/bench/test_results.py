@@ -93,14 +93,26 @@ def test_metrics_of_a_case() -> None:
     assert limits(work, None, "cold", 2.0) == limits(None, CHIPS["H200 SXM"], "cold", 2.0) == {}
 
 
+def share(limited: dict[str, Any]) -> tuple[Any, Any]:
+    return limited["bound"], limited["bound_fraction"]
+
+
+def test_all_bounds_are_kept() -> None:
+    chip, work = CHIPS["H200 SXM"], Work(bytes=96e6, fp32=0, exps=0, instructions=33.45e6)
+    kept = {name: value for name, value in limits(work, chip, "cold", 0.04).items() if name.endswith("_ms")}
+    expected = {"memory": 0.02, "arithmetic": 0, "exp": 0, "issue": pytest.approx(0.001, rel=1e-3)}
+    assert kept == {f"bound_{name}_ms": value for name, value in expected.items()}
+    assert limits(replace(work, double=True, fp32=1e6), chip, "cold", 0.04)["bound_arithmetic_ms"] > 0
+
+
 def test_a_hot_cache_holds_a_part_of_the_bytes() -> None:
     chip, work = CHIPS["H200 SXM"], Work(bytes=96e6, fp32=0, exps=0, instructions=33.45e6)
     # 96 MB take 20 µs from the memory; the instructions 1 µs.
-    assert limits(work, chip, "cold", 0.04) == {"bound": "memory", "bound_fraction": pytest.approx(0.5)}
+    assert share(limits(work, chip, "cold", 0.04)) == ("memory", pytest.approx(0.5))
     beyond = (96e6 - chip.l2_bytes) / 4.8e6
-    assert limits(work, chip, "hot", 0.04) == {"bound": "memory", "bound_fraction": pytest.approx(beyond / 40)}
+    assert share(limits(work, chip, "hot", 0.04)) == ("memory", pytest.approx(beyond / 40))
     small = replace(work, bytes=1e6)
-    assert limits(small, chip, "hot", 0.01) == {"bound": "issue", "bound_fraction": pytest.approx(0.1, rel=1e-3)}
+    assert share(limits(small, chip, "hot", 0.01)) == ("issue", pytest.approx(0.1, rel=1e-3))
     assert limits(replace(small, instructions=0), chip, "hot", 0.01) == {}
 
 

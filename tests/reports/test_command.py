@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.output import OutputError, write_report
+from reports.folder import OutputError
+from reports.output import write_report
 from reports.rows import load_run
 from tests.reports.conftest import MakeRun, case, failed
 from tests.reports.test_page import page_of, report

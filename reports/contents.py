@@ -1,0 +1,56 @@
+"""Everything that a report says, in order."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports import axes, beside, bounds, formula, maps, memory, networks, several, tables, trust, verdict
+from reports.canvas import draw_all
+from reports.environments import differences
+from reports.figures import Studio
+from reports.parameters import pool, yardsticks
+from reports.rows import Run
+from reports.sections import Figure, Report, Section
+from reports.slices import group_rows
+from reports.style import looks
+from reports.view import View
+
+_SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, beside, several, trust, tables)
+
+
+def build(runs: Sequence[Run]) -> Report:
+    """The report of the runs, its figures drawn."""
+    sections = _sections(view_of(runs))
+    drawn = iter(draw_all([figure for section in sections for figure in section.figures]))
+    sections = [replace(section, figures=[next(drawn) for _ in section.figures]) for section in sections]
+    return Report(f"Local relation layer: {', '.join(run.name for run in runs)}", sections, _warnings(runs))
+
+
+def figure_named(runs: Sequence[Run], name: str) -> Figure | None:
+    """One figure of the report, those that the page leaves out among them; None if it has none of that name."""
+    found = (figure for section in _sections(view_of(runs, whole=True)) for figure in section.figures)
+    return next((figure for figure in found if figure.name == name), None)
+
+
+def view_of(runs: Sequence[Run], *, whole: bool = False) -> View:
+    """What the sections are made from; a `whole` report leaves no figure out."""
+    cases = pool(runs)
+    shown = looks(cases["implementation"].unique(), yardsticks(cases)["implementation"].unique())
+    out = " --out DIR" if len(runs) > 1 else ""
+    command = f"python -m reports {shlex.join(str(run.path) for run in runs)}{out}"
+    return View(runs, cases, group_rows(cases), Studio(shown, command, whole))
+
+
+def _sections(view: View) -> list[Section]:
+    sections = [module.section(view) for module in _SECTIONS]
+    figures = [figure for section in sections for figure in section.figures]
+    return [
+        replace(one, tables=[*one.tables, trust.command_table(figures)]) if one.id == "trust" and figures else one
+        for one in sections
+    ]
+
+
+def _warnings(runs: Sequence[Run]) -> list[str]:
+    found = [f"{run.name}: {text}" if len(runs) > 1 else text for run in runs for text in run.warnings]
+    differing = differences(runs)
+    return [*found, f"The runs differ in {', '.join(differing)}."] if differing else found

@@ -1,0 +1,199 @@
+"use strict";
+
+function blobOf(base64, type = "") {
+  return new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type });
+}
+
+/** The text that was deflated and written in base64. */
+async function unpack(base64) {
+  return new Response(blobOf(base64).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+}
+
+function element(name, text, attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+const SIGNS = {
+  "=": (a, b) => a === b,
+  "<": (a, b) => a < b,
+  ">": (a, b) => a > b,
+  "<=": (a, b) => a <= b,
+  ">=": (a, b) => a >= b,
+};
+
+/** Whether a word fits a filter's term, and in which column, if the term names one. */
+function reading(term, columns) {
+  const [, name, sign, value] = /^(.+?)(<=|>=|=|<|>)(.+)$/.exec(term) ?? [];
+  const named = columns.filter((column) => column.name.toLowerCase() === name);
+  if (!named.length) return { among: columns, fits: (word) => word.toLowerCase().includes(term) };
+  const number = Number(value);
+  const fits = Number.isNaN(number)
+    ? (word) => sign === "=" && word.toLowerCase() === value
+    : (word) => SIGNS[sign](Number(word), number);
+  return { among: named, fits };
+}
+
+/** Which rows fit every term: each needs one column whose word fits. */
+function matching(rows, terms, columns) {
+  return terms.reduce((left, term) => {
+    const { among, fits } = reading(term, columns);
+    const hits = among.map(({ codes, words }) => ({ codes, hit: words.map(fits) }));
+    return left.filter((row) => hits.some(({ codes, hit }) => hit[codes[row]]));
+  }, rows);
+}
+
+/** The rows by a column, up (1) or down (-1), those without a value last. */
+function sorted(rows, { codes }, direction) {
+  const keys = codes.map((code) => (code < 0 ? Infinity : direction * code));
+  return rows.slice().sort((a, b) => keys[a] - keys[b] || a - b);
+}
+
+/** A table of many rows, of which a page is shown. */
+class Browser {
+  static CHOICES = 12;
+
+  constructor(root, { rows, columns, constants }) {
+    this.root = root;
+    this.columns = columns;
+    this.all = Array.from({ length: rows }, (_, row) => row);
+    const same = Object.entries(constants).map(([name, word]) => ({ name, words: [word], codes: this.all.map(() => 0) }));
+    this.searched = [...columns, ...same];
+    this.pageRows = Number(root.dataset.pageRows);
+    this.heads = [...root.querySelectorAll("th")];
+    this.filter = root.querySelector("input");
+    this.choices = [];
+    this.by = { column: -1, direction: 1 };
+    this.addChoices();
+    this.heads.forEach((head, index) => this.addSorter(head, index));
+    this.filter.addEventListener("input", () => {
+      clearTimeout(this.waiting);
+      this.waiting = setTimeout(() => this.select(), 150);
+    });
+    this.button("clear").addEventListener("click", () => this.clear());
+    this.button("back").addEventListener("click", () => this.turn(-1));
+    this.button("on").addEventListener("click", () => this.turn(1));
+    for (const part of root.querySelectorAll("[hidden]")) part.hidden = false;
+    root.querySelector(".beyond").remove();
+    this.select();
+  }
+
+  button(act) {
+    return this.root.querySelector(`[data-act="${act}"]`);
+  }
+
+  /** A list to choose from for each column of few words. */
+  addChoices() {
+    for (const column of this.columns) {
+      if (column.numeric || column.words.length < 2 || column.words.length > Browser.CHOICES) continue;
+      const label = element("label", column.name);
+      const list = label.appendChild(document.createElement("select"));
+      list.append(element("option", "all", { value: "" }));
+      column.words.forEach((word, code) => list.append(element("option", word, { value: String(code) })));
+      list.addEventListener("change", () => this.select());
+      this.button("clear").before(label);
+      this.choices.push({ list, column });
+    }
+  }
+
+  addSorter(head, index) {
+    const button = element("button", head.textContent, { type: "button" });
+    button.addEventListener("click", () => this.sort(index));
+    head.replaceChildren(button);
+  }
+
+  /** Up at the first press, down at the second, back to the run's order at the third. */
+  sort(column) {
+    if (this.by.column !== column) this.by = { column, direction: 1 };
+    else if (this.by.direction === 1) this.by = { column, direction: -1 };
+    else this.by = { column: -1, direction: 1 };
+    this.heads.forEach((head, index) => {
+      if (index !== this.by.column) head.removeAttribute("aria-sort");
+      else head.setAttribute("aria-sort", this.by.direction === 1 ? "ascending" : "descending");
+    });
+    this.select();
+  }
+
+  clear() {
+    this.filter.value = "";
+    for (const { list } of this.choices) list.value = "";
+    this.select();
+    this.filter.focus();
+  }
+
+  select() {
+    const terms = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const chosen = this.choices.filter(({ list }) => list.value !== "");
+    const found = matching(this.all, terms, this.searched).filter((row) =>
+      chosen.every(({ list, column }) => column.codes[row] === Number(list.value)),
+    );
+    const column = this.columns[this.by.column];
+    this.found = column ? sorted(found, column, this.by.direction) : found;
+    this.start = 0;
+    this.show();
+  }
+
+  turn(pages) {
+    const start = this.start + pages * this.pageRows;
+    if (start < 0 || start >= this.found.length) return;
+    this.start = start;
+    this.show();
+  }
+
+  show() {
+    const shown = this.found.slice(this.start, this.start + this.pageRows);
+    this.root.querySelector("tbody").replaceChildren(...shown.map((row) => this.line(row)));
+    const [total, count] = [this.all.length, this.found.length];
+    const span = `${this.start + 1} to ${this.start + shown.length}`;
+    const of = count === total ? `${total} rows` : `${count} rows that fit, of ${total}`;
+    this.root.querySelector("[role=status]").textContent = count ? `Rows ${span} of ${of}` : `No row of ${total} fits`;
+    // Not `disabled`, which would take the focus away from the button that was just pressed.
+    this.button("back").setAttribute("aria-disabled", this.start === 0);
+    this.button("on").setAttribute("aria-disabled", this.start + this.pageRows >= count);
+  }
+
+  line(row) {
+    const line = document.createElement("tr");
+    for (const { numeric, words, codes } of this.columns) {
+      const text = words[codes[row]] ?? "–";
+      const cell = line.appendChild(element("td", text));
+      if (numeric) cell.className = "number";
+      else if (text.length > 30) cell.className = "long";
+    }
+    return line;
+  }
+}
+
+function save(name, blob) {
+  const address = URL.createObjectURL(blob);
+  element("a", "", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+}
+
+/** The picture at twice its size, in its light colours. */
+function raster(image) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * image.naturalWidth, 2 * image.naturalHeight];
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
+const DOWNLOADS = {
+  svg: async (figure) => blobOf(figure.querySelector("img").src.split(",")[1], "image/svg+xml"),
+  png: (figure) => raster(figure.querySelector("img")),
+  csv: async (figure) => new Blob([await unpack(figure.querySelector(".data").textContent)], { type: "text/csv" }),
+};
+
+for (const button of document.querySelectorAll("[data-download]")) {
+  const { name, download } = button.dataset;
+  button.parentElement.hidden = false;
+  button.addEventListener("click", async () => {
+    save(`${name}.${download}`, await DOWNLOADS[download](button.closest("figure")));
+  });
+}
+
+for (const root of document.querySelectorAll(".browser")) {
+  unpack(root.querySelector(".data").textContent).then((text) => new Browser(root, JSON.parse(text)));
+}

@@ -1,0 +1,136 @@
+"""A browser without a window, and pages to open in it: one that holds everything, and one that the command made."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.results import RunFolder
+from reports.__main__ import main
+from reports.html import render
+from reports.sections import Drawn, Figure, Report, Section, Table
+from tests.reports.conftest import ENVIRONMENT, failed, sweep
+
+HOSTILE = "<script>window.harmed = true</script>"
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200" viewBox="0 0 600 200"><style>svg{--paper:#fff}'
+    "@media(prefers-color-scheme:dark){svg{--paper:#16191f}}</style>"
+    '<rect width="600" height="200" style="fill:var(--paper)"/><text x="9" y="99" fill="#888">k × m</text></svg>'
+)
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+_OWN = re.compile(r"(data|blob|file):")
+_ADVICE = "no Chromium: install Debian's packages chromium and fonts-dejavu-core (apt-get install)"
+
+
+@dataclass
+class Window:
+    """Opens pages, and keeps what they complained of and what they asked the network for."""
+
+    browser: Browser
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: Path, *, width: int = 1280, **settings: Any) -> Page:
+        """The page in a context of its own, complete, its long tables unpacked."""
+        context = self.browser.new_context(viewport={"width": width, "height": 900}, offline=True, **settings)
+        page = context.new_page()
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("request", lambda request: None if _OWN.match(request.url) else self.problems.append(request.url))
+        page.goto(path.as_uri())
+        if settings.get("java_script_enabled", True):
+            for controls in page.locator(".controls").all():
+                controls.wait_for()
+        return page
+
+
+@pytest.fixture(scope="session")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Chromium; without one, tests are skipped, or fail if --browser-required is given."""
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if program is None:
+        (pytest.fail if request.config.getoption("--browser-required") else pytest.skip)(_ADVICE)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Window]:
+    """A window; a page that was opened in it must leave the console and the network alone."""
+    window = Window(browser)
+    yield window
+    for context in browser.contexts:
+        context.close()
+    assert window.problems == []
+
+
+def rows() -> pd.DataFrame:
+    """Sixty rows with ties, holes, a long text and a constant."""
+    index = pd.Series(range(60))
+    reason = "out of memory: 80 GiB asked for, more than there is"
+    return pd.DataFrame(
+        {
+            "implementation": index.map(lambda i: ("unfold", "triton", HOSTILE)[i % 3]),
+            "kernel_size": (3 + 2 * (index % 4)).astype("Int64"),
+            "latency_ms": (1000 / (1 + index * 7 % 61)).where(index % 5 != 0).convert_dtypes(),
+            "reason": pd.Series(reason, index).where(index % 5 == 0),
+            **{f"metric_{name}_per_second": index * 1.5 for name in "abcdefghijkl"},
+            "device": "cpu",
+        }
+    )
+
+
+def report() -> Report:
+    """A report with all that a page can hold."""
+    table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", rows().head(5))
+    browsable = Table("all", "All rows.", rows(), frozenset({"device"}), browsable=True)
+    drawing = Drawn(SVG, b"")
+    data = pd.DataFrame({"x": [1, 2], "y": [0.5, 0.1 + 0.2], "name": ["a,b", HOSTILE]})
+    figures = [
+        Figure(f"figure_{n}", f"Along k, {n}", "Bands: 95 %.", f"Latency along k {HOSTILE}", drawing, data, "echo <b>")
+        for n in (1, 2)
+    ]
+    sections = [
+        Section("verdict", "Verdict", [HOSTILE, "`unfold` is the fastest."], [table]),
+        Section("axes", "Axes", ["Each figure moves one parameter."], [], figures),
+        Section("bounds", "Bounds", empty="No case has a bound: `python -m bench run stages`."),
+        Section("rows", "All rows", [], [browsable]),
+    ]
+    return Report(f"Local relation layer: {HOSTILE}", sections, [f"A warning {HOSTILE}"])
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `report()`."""
+    path = tmp_path_factory.mktemp("made") / "index.html"
+    path.write_text(render(report()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page that the command makes of a run."""
+    folder = RunFolder.create(tmp_path_factory.mktemp("real") / "run", ENVIRONMENT)
+    lines = sweep({"unfold": 1.0, "triton": 9.0, "chunked": 0.8}) + sweep({"unfold": 0.4}, mode="backward")
+    for row in [*lines, failed("error", HOSTILE, implementation=HOSTILE)]:
+        folder.append(row, [])
+    main([folder.path], folder.path / "report")
+    return folder.path / "report" / "index.html"
+
+
+@pytest.fixture(params=["made", "real"])
+def path(request: pytest.FixtureRequest) -> Path:
+    """Each of the pages."""
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+OpenPage = Callable[..., Page]

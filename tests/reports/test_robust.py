@@ -1,0 +1,193 @@
+"""Whatever a run folder holds, the command makes a page or tells in one line why not."""
+
+import csv
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from bench.results import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
+from reports.__main__ import main
+from reports.sections import Drawn, Figure
+from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
+
+SEED = 6
+ROWS = sweep({"unfold": 1.0, "triton": 9.0}) + [failed("timeout", "späť, took\nlong", m=m) for m in (3, 5)]
+
+
+@pytest.fixture
+def quick_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are put together and not drawn."""
+
+    def drawn(figures: Sequence[Figure]) -> list[Figure]:
+        return [replace(figure, drawing=Drawn("<svg/>", b"")) for figure in figures]
+
+    monkeypatch.setattr("reports.contents.draw_all", drawn)
+
+
+def outcome(run: Path) -> str:
+    """The page, or the one line that the command ended with."""
+    app = Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, [str(run)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    page = run / "report" / "index.html"
+    if result.exit_code == 0:
+        text = page.read_text(encoding="utf-8")
+        page.unlink()
+        assert text.rstrip().endswith("</html>")
+        return text
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), result.stderr
+    assert not page.exists()
+    return result.stderr
+
+
+@pytest.mark.usefixtures("quick_drawing")
+def test_run_cut_off_at_any_byte(make_run: MakeRun) -> None:
+    table = make_run(ROWS) / "results.csv"
+    whole = table.read_bytes()
+    header = whole.index(b"\n")
+    for length in [0, 1, header // 2, header, *random.Random(SEED).sample(range(header, len(whole)), 6)]:
+        table.write_bytes(whole[:length])
+        told = outcome(table.parent)
+        assert "</html>" in told or 0 < length < header, told
+
+
+@pytest.mark.usefixtures("quick_drawing")
+def test_damaged_tables(make_run: MakeRun) -> None:
+    table = make_run(ROWS) / "results.csv"
+    whole = table.read_bytes()
+    chance = random.Random(SEED)
+    for _ in range(5):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 30)):
+            damaged[chance.randrange(len(damaged))] = chance.choice(b'\0\n\r",;\xff-1e9nan')
+        table.write_bytes(bytes(damaged))
+        outcome(table.parent)
+
+
+@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.parametrize("values", [("nan", "-1", "1e308", "x"), ("inf", "0", "1e-308", "True"), ("9" * 400,)])
+def test_odd_numbers_in_every_column(make_run: MakeRun, values: Sequence[str]) -> None:
+    table = make_run(ROWS) / "results.csv"
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for index, name in enumerate(COLUMNS):
+        rows[index % len(rows)][name] = values[index % len(values)]
+    table.write_text(",".join(COLUMNS) + "\n" + csv_lines(rows), encoding="utf-8")
+    assert "</html>" in outcome(table.parent)
+
+
+@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "has no environment.json"),
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[]", "schema_version None"),
+        ("{}", "schema_version None"),
+        ('{"schema_version": "4"}', "schema_version '4'"),
+        (f'{{"schema_version": {SCHEMA_VERSION + 1}}}', f"reads up to {SCHEMA_VERSION}"),
+        ("\xff", "is not"),
+    ],
+)
+def test_environment_that_is_none_is_one_line(make_run: MakeRun, text: str | None, told: str) -> None:
+    run = make_run(ROWS)
+    path = run / "environment.json"
+    path.unlink()
+    if text is not None:
+        path.write_text(text, encoding="latin-1")
+    assert told in outcome(run)
+
+
+@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.parametrize("odd", [None, "text", [1], {}, {"name": None}, [{"a": [None]}]], ids=repr)
+def test_environment_with_odd_values_has_a_page(make_run: MakeRun, odd: Any) -> None:
+    names = ("argv", "host", "device", "versions", "settings", "code", "notes", "cases", "started", "doctor", "earlier")
+    run = make_run(ROWS)
+    (run / "environment.json").write_text(json.dumps({"schema_version": SCHEMA_VERSION, **dict.fromkeys(names, odd)}))
+    assert "</html>" in outcome(run)
+
+
+@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_older_schemas_are_read_without_a_warning(make_run: MakeRun, version: int) -> None:
+    run = make_run([])
+    names = [name for name in COLUMNS if SINCE.get(name, 1) <= version]
+    lines = [[str(row.get(name, "")) for name in names] for row in sweep({"unfold": 1.0, "triton": 9.0})]
+    with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([names, *lines])
+    (run / "environment.json").write_text(json.dumps({**ENVIRONMENT, "schema_version": version}))
+    page = outcome(run)
+    assert "Warnings" not in page
+    assert "triton is the fastest" in page
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [case(1.0)],
+        [failed(status, "why", m=m) for m, status in enumerate(STATUSES, 1)],
+        [case(1.0), case(2.0, m=1), case(1.0, device="NVIDIA H200"), case(2.0, m=1, device="NVIDIA H200")],
+        [case(0.0, m=m) for m in (1, 2)] + [case(1e-9, m=4), case(1e9, m=8)],
+    ],
+    ids=["none", "one", "failures", "devices", "extremes"],
+)
+def test_unusual_runs_have_a_drawn_page(make_run: MakeRun, rows: list[Row]) -> None:
+    assert "</html>" in outcome(make_run(rows))
+
+
+def grid(count: int) -> list[Row]:
+    """Rows of a dense grid, their times with noise."""
+    chance = random.Random(SEED)
+    rows = []
+    for index in range(count):
+        rest, name = divmod(index, 5)
+        rest, mode = divmod(rest, 2)
+        rest, k = divmod(rest, 5)
+        rest, m = divmod(rest, 6)
+        rest, hw = divmod(rest, 5)
+        changes: dict[str, Any] = {
+            "implementation": ("unfold", "chunked", "compiled", "flex", "triton")[name],
+            "mode": ("forward", "backward")[mode],
+            "kernel_size": 3 + 2 * k,
+            "m": 2**m,
+            "height": 7 * 2**hw,
+            "width": 7 * 2**hw,
+            "channels": 8 * (rest + 1),
+        }
+        latency = (3 + 2 * k) ** 2 * 4**hw * (rest + 1) / (name + 1) * chance.lognormvariate(0, 0.2) / 1e3
+        lost = chance.random() < 0.05
+        rows.append(failed("out_of_memory", "too large", **changes) if lost else case(latency, **changes))
+    return rows
+
+
+def fill(run: Path, rows: list[Row]) -> Path:
+    """Write many rows at once: a run folder's own door syncs each of them to the disk."""
+    with (run / "results.csv").open("a", newline="", encoding="utf-8") as file:
+        file.write(csv_lines(rows))
+    return run
+
+
+@pytest.mark.usefixtures("quick_drawing")
+def test_size_of_the_page_grows_slowly(make_run: MakeRun) -> None:
+    sizes = [len(outcome(fill(make_run([], f"{count}"), grid(count)))) for count in (200, 1200)]
+    assert (sizes[1] - sizes[0]) / 1000 < 150
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_make_a_page_in_time(make_run: MakeRun) -> None:
+    run = fill(make_run([]), grid(100_000))
+    start = time.perf_counter()
+    page = outcome(run)
+    assert time.perf_counter() - start < 60
+    assert len(page.encode()) < 20e6
