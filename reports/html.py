@@ -10,12 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from reports.packing import packed, packed_table
-from reports.sections import Report
+from reports.sections import Report, Table
 from reports.style import show
 
 # Rows of a table that the page holds as they are; the script pages through the rest of a browsable one.
 ROW_LIMIT = 200
 PAGE_ROWS = 25
+_ESSAY = 120
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -42,6 +43,7 @@ def _page(template: str, **values: Any) -> str:
         "show": show,
         "image": _image,
         "words": _words,
+        "essays": _essays,
         "packed": packed,
         "packed_table": packed_table,
         "csp_hash": _csp_hash,
@@ -57,6 +59,12 @@ def _inline(name: str) -> Markup:
 
 def _csp_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _essays(table: Table) -> list[int]:
+    """Which columns hold texts too long for a cell: each gets the width of the table, below its row."""
+    values = zip(*table.rows(ROW_LIMIT), strict=True)
+    return [index for index, column in enumerate(values) if any(len(show(value)) > _ESSAY for value in column)]
 
 
 def _words(text: str) -> Markup:

@@ -98,7 +98,8 @@ def rows() -> pd.DataFrame:
 
 def report() -> Report:
     """A report with all that a page can hold."""
-    table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", rows().head(5))
+    told = rows().head(5).assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
+    table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", told)
     browsable = Table("all", "All rows.", rows(), frozenset({"device"}), browsable=True)
     drawing = Drawn(SVG, b"")
     data = pd.DataFrame({"x": [1, 2], "y": [0.5, 0.1 + 0.2], "name": ["a,b", HOSTILE]})
@@ -106,9 +107,10 @@ def report() -> Report:
         Figure(f"figure_{n}", f"Along k, {n}", "Bands: 95 %.", f"Latency along k {HOSTILE}", drawing, data, "echo <b>")
         for n in (1, 2)
     ]
+    points, more = (Table(name, f"The {name}.", data) for name in ("points", "others"))
     sections = [
         Section("verdict", "Verdict", [HOSTILE, "`unfold` is the fastest."], [table]),
-        Section("axes", "Axes", ["Each figure moves one parameter."], [], figures),
+        Section("axes", "Axes", ["Each figure moves one parameter."], [points, more], figures),
         Section("bounds", "Bounds", empty="No case has a bound: `python -m bench run stages`."),
         Section("rows", "All rows", [], [browsable]),
     ]
