@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from reports.style import show
 ROW_LIMIT = 200
 PAGE_ROWS = 25
 _ESSAY = 120
+_ESCAPES = str.maketrans({"%": "%25", "#": "%23", "<": "%3C", "&": "%26"})
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -76,6 +78,8 @@ def _words(text: str) -> Markup:
     return Markup("").join(markup.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
 
 
-def _image(svg: str) -> str:
-    """An SVG as an address for an image."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+def _image(svg: str) -> Markup:
+    """An SVG as an address for an image, to stand in double quotes; base64 would be a third longer."""
+    bare = re.sub(r"\s+", " ", re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)).replace("> <", "><")
+    quoted = bare.replace("'", "&apos;").replace('"', "'")
+    return Markup("data:image/svg+xml;charset=utf-8,{}").format(Markup(quoted.translate(_ESCAPES)))  # noqa: S704

@@ -24,7 +24,8 @@ HOSTILE = "<script>window.harmed = true</script>"
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200" viewBox="0 0 600 200"><style>svg{--paper:#fff}'
     "@media(prefers-color-scheme:dark){svg{--paper:#16191f}}</style>"
-    '<rect width="600" height="200" style="fill:var(--paper)"/><text x="9" y="99" fill="#888">k × m</text></svg>'
+    '<rect width="600" height="200" style="fill:var(--paper)"/><!-- 3 -->\n <text x="9" y="99" fill="#888">'
+    "k × m, 5 % &lt; &quot;it's&quot; %3C</text></svg>"
 )
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
