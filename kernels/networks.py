@@ -88,7 +88,8 @@ def resnet(
 ) -> BottleneckNet:
     """ResNet of depth 26, 50 or 101: (N, in_channels, H, W) → (N, classes), H and W at least 32.
 
-    He et al. 2016, with a stage's stride in its first 3×3 convolution, as torchvision has it. Arguments and what is
+    He et al. 2016, with a stage's stride in its first 3×3 convolution, as torchvision has it, whose weights fit in
+    their order: `load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values())))`. Arguments and what is
     raised are as in `lr_net`.
     """
     stages = stages_of(depth, 64)

@@ -57,6 +57,7 @@ def of(package: str, name: str) -> Callable[[], nn.Module]:
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "a small one": (small_net, 7),
+    "ours": (of("kernels", "resnet_26"), 8),
     "torchvision's resnet18": (of("torchvision.models", "resnet18"), 13),
     "torchvision's resnet50": (of("torchvision.models", "resnet50"), 16),
     "timm's resnet26": (of("timm", "resnet26"), 8),
