@@ -20,8 +20,8 @@ from .timing import Call
 from .workloads import FORMATS, Tensors
 
 CLASSES = 1000
-# Of the gradients of all weights of a kind together, as of every block's key. No gradient scores 1, and windows that are
-# a pixel off about 1; right results at depth 26 to 101 score up to 1e-5 in float32, 0.2 in float16, 0.4 in bfloat16.
+# Of the gradients of all weights of a kind together, as of every block's key. No gradient scores 1, windows that are a
+# pixel off about 1; right results at depth 26 to 101 score up to 1e-5 in float32, 0.2 in float16, 0.4 in bfloat16.
 GRADIENT_TOLERANCES = {"float64": 1e-8, "float32": 1e-3, "float16": 0.4, "bfloat16": 0.7}
 _AUTOCAST = ("float16", "bfloat16")
 # float16 would lose small gradients: the loss is scaled up, and the step down.
@@ -114,7 +114,7 @@ class PreparedNetworks:
 
         def step() -> None:
             loss = cross_entropy(self._logits(network, run).to(self._dtype), self.labels)
-            loss.backward(scale)  # type: ignore[no-untyped-call]
+            loss.backward(scale)
             optimizer.step()
             optimizer.zero_grad()
 

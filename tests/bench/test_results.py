@@ -85,7 +85,9 @@ def test_metrics_of_a_case() -> None:
     numbers, work = counts(one), mode_work(one.problem, one.mode)
     per_second = rates({**one.parameters(), **numbers}, 2.0)
     limited = limits(work, CHIPS["H200 SXM"], "cold", 2.0)
-    assert {*numbers, *per_second, *limited} == METRICS.keys()
+    of_layers = {"aggregation_macs", "projections_macs"}
+    assert {*numbers, *per_second, *limited} == METRICS.keys() - of_layers
+    assert counts(case(scope="layer")).keys() == {*numbers, *of_layers}
     assert limited["bound_fraction"] == pytest.approx(max(bounds_us(work, CHIPS["H200 SXM"]).values()) / 2e3)
     assert per_second["images_per_s"] == pytest.approx(2 / 2e-3)
     assert per_second["tflops"] == pytest.approx(numbers["flops"] / 2e-3 / 1e12)
