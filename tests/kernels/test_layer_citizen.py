@@ -3,6 +3,7 @@
 import copy
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,10 +48,10 @@ def image(batch: int = 2) -> Tensor:
     return torch.randn(batch, 3, 6, 5, generator=torch.Generator().manual_seed(batch)).to(DEVICE)
 
 
-def evaluate(model: nn.Module, x: Tensor) -> Tensor:
+def evaluate(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """What an evaluation gives, which may keep the prior."""
     with torch.no_grad():
-        return model(x)  # type: ignore[no-any-return]
+        return model(x)
 
 
 def fresh(model: nn.Module, x: Tensor) -> Tensor:
@@ -164,7 +165,7 @@ def test_exponential_averaging(average: str) -> None:
     """The average of the weights, evaluated after each update, in evaluation mode throughout."""
     model, x, decay = network().double(), image().double(), 0.9
     averaging = {"multi_avg_fn": get_ema_multi_avg_fn(decay)} if average == "torch" else {}
-    averaged = AveragedModel(model, use_buffers=True, **averaging)  # type: ignore[arg-type]
+    averaged = AveragedModel(model, use_buffers=True, **averaging)
     averaged.update_parameters(model)
     expected = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for step in range(1, 4):
@@ -181,10 +182,10 @@ def test_exponential_averaging(average: str) -> None:
 
 
 @pytest.fixture
-def one_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process group of this process alone."""
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
 
@@ -244,6 +245,6 @@ def test_several_layers_at_once() -> None:
     layers = [LocalRelation2d(4, 3, m=2, implementation="unfold").to(DEVICE).eval() for _ in range(3)]
     x = torch.randn(2, 4, 5, 6, device=DEVICE)
     with torch.no_grad():
-        state = torch.func.stack_module_state(layers)  # type: ignore[arg-type]
+        state = torch.func.stack_module_state(layers)
         outputs = torch.func.vmap(lambda *one: functional_call(layers[0], one, x))(*state)
         torch.testing.assert_close(outputs, torch.stack([layer(x) for layer in layers]))

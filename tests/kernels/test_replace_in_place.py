@@ -30,7 +30,11 @@ def test_containers() -> None:
     places = ["list.0", "list.2", "deep.0.0", "deep.1.inner"]
     assert list(replace_spatial_convs(model).replaced) == places
     assert names_of_layers(model) == places
-    assert [type(module).__name__ for module in model["list"]] == ["LocalRelation2d", "ReLU", "LocalRelation2d"]
+    assert [type(module).__name__ for module in model["list"].children()] == [
+        "LocalRelation2d",
+        "ReLU",
+        "LocalRelation2d",
+    ]
 
 
 def test_one_convolution_in_several_places_becomes_one_layer() -> None:
