@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from reports.packing import packed, packed_table
-from reports.sections import Report
+from reports.sections import Report, Table
 from reports.style import show
 
 # Rows of a table that the page holds as they are; the script pages through the rest of a browsable one.
 ROW_LIMIT = 200
 PAGE_ROWS = 25
+_ESSAY = 120
+_ESCAPES = str.maketrans({"%": "%25", "#": "%23", "<": "%3C", "&": "%26"})
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -42,6 +45,7 @@ def _page(template: str, **values: Any) -> str:
         "show": show,
         "image": _image,
         "words": _words,
+        "essays": _essays,
         "packed": packed,
         "packed_table": packed_table,
         "csp_hash": _csp_hash,
@@ -59,6 +63,12 @@ def _csp_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def _essays(table: Table) -> list[int]:
+    """Which columns hold texts too long for a cell: each gets the width of the table, below its row."""
+    values = zip(*table.rows(ROW_LIMIT), strict=True)
+    return [index for index, column in enumerate(values) if any(len(show(value)) > _ESSAY for value in column)]
+
+
 def _words(text: str) -> Markup:
     """A text, what stands between backticks in it as code."""
     parts = text.split("`")
@@ -68,6 +78,8 @@ def _words(text: str) -> Markup:
     return Markup("").join(markup.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
 
 
-def _image(svg: str) -> str:
-    """An SVG as an address for an image."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+def _image(svg: str) -> Markup:
+    """An SVG as an address for an image, to stand in double quotes; base64 would be a third longer."""
+    bare = re.sub(r"\s+", " ", re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)).replace("> <", "><")
+    quoted = bare.replace("'", "&apos;").replace('"', "'")
+    return Markup("data:image/svg+xml;charset=utf-8,{}").format(Markup(quoted.translate(_ESCAPES)))  # noqa: S704

@@ -1,12 +1,9 @@
 "use strict";
 
-function blobOf(base64, type = "") {
-  return new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type });
-}
-
 /** The text that was deflated and written in base64. */
 async function unpack(base64) {
-  return new Response(blobOf(base64).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
 }
 
 function element(name, text, attributes = {}) {
@@ -172,7 +169,7 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(address), 60000);
 }
 
-/** The picture at twice its size, in its light colours. */
+/** The picture as it is shown, at twice its size. */
 function raster(image) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [2 * image.naturalWidth, 2 * image.naturalHeight];
@@ -181,7 +178,7 @@ function raster(image) {
 }
 
 const DOWNLOADS = {
-  svg: async (figure) => blobOf(figure.querySelector("img").src.split(",")[1], "image/svg+xml"),
+  svg: async (figure) => new Blob([decodeURIComponent(figure.querySelector("img").src.replace(/^.*?,/, ""))]),
   png: (figure) => raster(figure.querySelector("img")),
   csv: async (figure) => new Blob([await unpack(figure.querySelector(".data").textContent)], { type: "text/csv" }),
 };

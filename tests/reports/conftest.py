@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import Row, RunFolder
+from bench.results import PARAMETERS, Row, RunFolder
 
 BASE: Mapping[str, Any] = {
     "implementation": "unfold",
@@ -45,7 +45,7 @@ MakeRun = Callable[..., Path]
 
 def case(latency_ms: float | None = None, **changes: Any) -> Row:
     """A row of the base case with `changes`, measured where a latency is given; padding keeps the size."""
-    row: dict[str, Any] = {**BASE, **changes}
+    row: dict[str, Any] = {**dict.fromkeys(PARAMETERS), **BASE, **changes}
     if "padding" not in changes:
         row["padding"] = row["dilation"] * (row["kernel_size"] - 1) // 2
     if latency_ms is not None:

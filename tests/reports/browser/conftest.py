@@ -1,15 +1,15 @@
 """A browser without a window, and pages to open in it: one that holds everything, and one that the command made."""
 
+import importlib.util
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.results import RunFolder
 from reports.__main__ import main
@@ -17,26 +17,30 @@ from reports.html import render
 from reports.sections import Drawn, Figure, Report, Section, Table
 from tests.reports.conftest import ENVIRONMENT, failed, sweep
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 HOSTILE = "<script>window.harmed = true</script>"
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200" viewBox="0 0 600 200"><style>svg{--paper:#fff}'
     "@media(prefers-color-scheme:dark){svg{--paper:#16191f}}</style>"
-    '<rect width="600" height="200" style="fill:var(--paper)"/><text x="9" y="99" fill="#888">k × m</text></svg>'
+    '<rect width="600" height="200" style="fill:var(--paper)"/><!-- 3 -->\n <text x="9" y="99" fill="#888">'
+    "k × m, 5 % &lt; &quot;it's&quot; %3C</text></svg>"
 )
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 _OWN = re.compile(r"(data|blob|file):")
-_ADVICE = "no Chromium: install Debian's packages chromium and fonts-dejavu-core (apt-get install)"
+_PACKAGES = ("playwright", "axe_playwright_python")
 
 
 @dataclass
 class Window:
     """Opens pages, and keeps what they complained of and what they asked the network for."""
 
-    browser: Browser
+    browser: "Browser"
     problems: list[str] = field(default_factory=list)
 
-    def open(self, path: Path, *, width: int = 1280, **settings: Any) -> Page:
+    def open(self, path: Path, *, width: int = 1280, **settings: Any) -> "Page":
         """The page in a context of its own, complete, its long tables unpacked."""
         context = self.browser.new_context(viewport={"width": width, "height": 900}, offline=True, **settings)
         page = context.new_page()
@@ -51,11 +55,16 @@ class Window:
 
 
 @pytest.fixture(scope="session")
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator["Browser"]:
     """Chromium; without one, tests are skipped, or fail if --browser-required is given."""
+    give_up = pytest.fail if request.config.getoption("--browser-required") else pytest.skip
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
-        (pytest.fail if request.config.getoption("--browser-required") else pytest.skip)(_ADVICE)
+        give_up("no Chromium: `apt-get install chromium fonts-dejavu-core`, or your system's package of it")
+    if not all(map(importlib.util.find_spec, _PACKAGES)):
+        give_up("no playwright: `pip install --group test`")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield running
@@ -63,7 +72,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def window(browser: Browser) -> Iterator[Window]:
+def window(browser: "Browser") -> Iterator[Window]:
     """A window; a page that was opened in it must leave the console and the network alone."""
     window = Window(browser)
     yield window
@@ -90,7 +99,8 @@ def rows() -> pd.DataFrame:
 
 def report() -> Report:
     """A report with all that a page can hold."""
-    table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", rows().head(5))
+    told = rows().head(5).assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
+    table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", told)
     browsable = Table("all", "All rows.", rows(), frozenset({"device"}), browsable=True)
     drawing = Drawn(SVG, b"")
     data = pd.DataFrame({"x": [1, 2], "y": [0.5, 0.1 + 0.2], "name": ["a,b", HOSTILE]})
@@ -98,9 +108,10 @@ def report() -> Report:
         Figure(f"figure_{n}", f"Along k, {n}", "Bands: 95 %.", f"Latency along k {HOSTILE}", drawing, data, "echo <b>")
         for n in (1, 2)
     ]
+    points, more = (Table(name, f"The {name}.", data) for name in ("points", "others"))
     sections = [
         Section("verdict", "Verdict", [HOSTILE, "`unfold` is the fastest."], [table]),
-        Section("axes", "Axes", ["Each figure moves one parameter."], [], figures),
+        Section("axes", "Axes", ["Each figure moves one parameter."], [points, more], figures),
         Section("bounds", "Bounds", empty="No case has a bound: `python -m bench run stages`."),
         Section("rows", "All rows", [], [browsable]),
     ]
@@ -131,6 +142,3 @@ def path(request: pytest.FixtureRequest) -> Path:
     """Each of the pages."""
     found: Path = request.getfixturevalue(request.param)
     return found
-
-
-OpenPage = Callable[..., Page]
