@@ -83,10 +83,14 @@ def _borders(fit: Fit) -> Iterator[str]:
 
 
 def border_share(rows: pd.DataFrame) -> pd.Series:
-    """The share of taps outside the image, about: of windows at stride 1 that keep the size."""
+    """The share of taps outside the image, of windows that keep its size: those of all places of stride 1.
+
+    A side of n pixels and windows of k = 2r + 1 lacks r(r + 1) of its n·k taps, as long as r does not exceed n.
+    """
+    k = pd.to_numeric(rows["kernel_size"], errors="coerce").astype(float)
+    reach = pd.to_numeric(rows["dilation"], errors="coerce").fillna(1).astype(float) * (k - 1) / 2
     inside = pd.Series(1.0, rows.index)
-    reach = pd.to_numeric(rows["dilation"], "coerce").fillna(1) * (pd.to_numeric(rows["kernel_size"], "coerce") - 1) / 2
     for side in ("height", "width"):
-        size = pd.to_numeric(rows[side], "coerce").astype(float)
-        inside *= (1 - reach.astype(float) / (2 * size)).clip(lower=0)
-    return (1 - inside).where(inside.notna(), 0.0)
+        size = pd.to_numeric(rows[side], errors="coerce").astype(float)
+        inside *= (1 - reach * (reach + 1) / (size * k)).clip(lower=0)
+    return (1 - inside).fillna(0.0)

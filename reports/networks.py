@@ -17,7 +17,7 @@ from reports.view import View
 
 _EMPTY = "The run has no networks. To fill this: `python -m bench run networks`."
 YARDSTICK = "resnet"
-_AXIS = Axis("network", (), "depth, and batch where there are several", numeric=False)
+_AXIS = Axis("network", (), "depth of the network (layers)", numeric=False)
 _CAPTION = (
     "Networks of each depth. “of ResNet's” is the ratio of images per second to the ResNet of the same depth, mode, "
     "batch and compiler setting; the largest batch is the largest that fits."
@@ -101,7 +101,14 @@ def _figures(rows: pd.DataFrame, view: View) -> list[Figure]:
         if panels:
             named = ", ".join(_words(name, value) for name, value in zip(keys, key, strict=True))
             parts_of_name = ("networks", str(number) if len(parts) > 1 else "")
-            figures.append(view.studio.panels(parts_of_name, f"Networks ({named})", "LR-Net beside ResNet.", panels))
+            figures.append(
+                view.studio.panels(
+                    parts_of_name,
+                    f"Networks ({named})",
+                    "LR-Net beside ResNet; N is the batch, where there are several.",
+                    panels,
+                )
+            )
     return figures
 
 

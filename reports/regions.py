@@ -75,7 +75,8 @@ def _of_mode(group: Group, mode: str, rows: pd.DataFrame) -> Iterator[Region]:
 def _along(group: Group, mode: str, one: Slice) -> Iterator[Region]:
     best = _fastest(one.rows, one.along)
     ticks = [tick for tick in one.ticks if tick in best.index]
-    for name, part in groupby(ticks, key=best["fastest"].to_dict().get):
+    fastest = best["fastest"].to_dict()
+    for name, part in groupby(ticks, key=lambda tick: str(fastest[tick])):
         here = list(part)
         leads = best.loc[here]
         words = _span(one.axis.words, here)

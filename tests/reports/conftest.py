@@ -29,6 +29,8 @@ BASE: Mapping[str, Any] = {
     "dtype": "float32",
     "memory_format": "contiguous",
     "cache": "hot",
+    "depth": "",
+    "torch_compile": False,
     "device": "cpu",
     "status": "ok",
 }

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench.results import COLUMNS, RunFolderError
+from reports.parameters import pool
 from reports.rows import load_run, load_runs
-from reports.slices import group_rows, pool
+from reports.slices import group_rows
 from reports.style import LOOKS, looks, show
 from tests.reports.conftest import MakeRun, case, failed
 
@@ -86,7 +87,7 @@ def test_failed_row_without_device_joins_the_only_one(make_run: MakeRun) -> None
 
 def test_devices_are_kept_apart(make_run: MakeRun) -> None:
     run = make_run([case(1.0), case(1.0, device="cuda")])
-    assert [group.place for group in group_rows(pool([load_run(run, "run")]))] == ["cpu", "cuda"]
+    assert [group.key[0] for group in group_rows(pool([load_run(run, "run")]))] == ["cpu", "cuda"]
 
 
 def test_runs_are_pooled_unless_they_overlap(make_run: MakeRun) -> None:
@@ -94,7 +95,7 @@ def test_runs_are_pooled_unless_they_overlap(make_run: MakeRun) -> None:
     second = make_run([case(1.0, implementation="triton")], "second")
     again = make_run([case(1.5)], "again")
     assert len(group_rows(pool(load_runs([first, second])))) == 1
-    places = [group.place for group in group_rows(pool(load_runs([first, again])))]
+    places = [group.key[0] for group in group_rows(pool(load_runs([first, again])))]
     assert places == ["cpu, run first", "cpu, run again"]
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,16 +178,16 @@ def fill(run: Path, rows: list[Row]) -> Path:
     return run
 
 
-@pytest.mark.usefixtures("quick_drawing")
-def test_size_of_the_page_grows_slowly(make_run: MakeRun) -> None:
-    sizes = [len(outcome(fill(make_run([], f"{count}"), grid(count)))) for count in (200, 1200)]
-    assert (sizes[1] - sizes[0]) / 1000 < 150
-
-
 @pytest.mark.slow
-def test_a_hundred_thousand_rows_make_a_page_in_time(make_run: MakeRun) -> None:
-    run = fill(make_run([]), grid(100_000))
+@pytest.mark.usefixtures("quick_drawing")
+def test_long_runs_cost_their_share_of_what_a_hundred_thousand_rows_may(
+    make_run: MakeRun, record_property: Callable[[str, object], None]
+) -> None:
+    run = fill(make_run([]), grid(10_000))
     start = time.perf_counter()
     page = outcome(run)
-    assert time.perf_counter() - start < 60
-    assert len(page.encode()) < 20e6
+    seconds = time.perf_counter() - start
+    record_property("seconds", round(seconds, 2))
+    assert len(page.encode()) < 20e6 / 10
+    # Five times the share: the machine may be busy, and a part of the time is the same for every run.
+    assert seconds < 5 * 60 / 10
