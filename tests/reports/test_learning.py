@@ -180,10 +180,8 @@ def test_the_page_says_what_is_missing_and_what_failed(plant: Plant) -> None:
     page = learning.page(
         run, {"claims": claims(run.rows), "accuracy": summary(run.rows), "differences": pd.DataFrame()}
     )
-    assert (
-        "1 trainings of 8: 2 variants from 4 seeds. **The others were not trained: time was over (in 1 call of at most 10 minutes).** were over.**"
-        in page
-    )
+    assert "1 trainings of 8: 2 variants from 4 seeds. **The others were not trained: time was over" in page
+    assert "(in 1 call of at most 10 minutes).**" in page
     assert "relation-k7 seed 0 failed: RuntimeError: a \\| &lt;b>" in page
 
 
