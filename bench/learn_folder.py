@@ -30,18 +30,21 @@ class LearningFolder:
     def __init__(self, path: Path, environment: Mapping[str, Any], *, resume: bool) -> None:
         self._table = path / TABLE
         folder = RunFolder(path)
+        calls = 1
         self._lines: dict[tuple[str, int], dict[str, str]] = {}
         if resume and folder.environment_path.exists():
             before = folder.environment().get("learning", {})
             for name, value in environment["learning"].items():
                 if name in ("recipe", "split", "implementation") and before.get(name) != value:
                     raise RunFolderError(f"{path} was trained with {name} {before.get(name)!r}, this is {value!r}")
+            calls += before.get("calls", 1)
             self._lines = _whole_lines(self._table)
         else:
             folder.require_new()
             if self._table.exists():
                 raise RunFolderError(f"{path} holds a run already ({TABLE}): give another folder with --out")
-        folder.write_environment({"schema_version": SCHEMA_VERSION, **environment})
+        learning = {**environment["learning"], "calls": calls}
+        folder.write_environment({"schema_version": SCHEMA_VERSION, **environment, "learning": learning})
         self._write()
 
     @property

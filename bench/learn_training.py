@@ -84,7 +84,7 @@ def fit(network: BottleneckNet, data: Digits, recipe: Recipe, seed: int, steps: 
                 return losses
             loss = cross_entropy(network(data.images[batch]), data.labels[batch])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())

@@ -135,9 +135,10 @@ def progress(run: Learned) -> str:
     asked = run.learning
     planned, done = len(asked["variants"]) * asked["seeds"], len(run.rows)
     text = f"{done} trainings of {planned}: {len(asked['variants'])} variants from {counted(asked['seeds'], 'seed')}"
+    limit = f"in {counted(asked['calls'], 'call')} of at most {asked['minutes']:g} minutes"
     if done + len(run.failed) < planned:
-        return f"{text}. **The others were not trained: the {asked['minutes']:g} minutes were over.**"
-    return f"{text}, {asked['processes']} at a time with one thread each."
+        return f"{text}. **The others were not trained: time was over ({limit}).**"
+    return f"{text}, {asked['processes']} at a time with one thread each, {limit}."
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -50,7 +50,8 @@ def test_the_split_is_a_stratified_partition_of_all_digits() -> None:
 
 @pytest.mark.parametrize("implementation", [name for name in trainable() if name != "triton"])
 def test_a_relation_network_reaches_95_per_cent_on_held_out_digits(implementation: str) -> None:
-    result = train(RELATION, 0, Recipe(epochs=8), implementation)
+    # Longer than the run's, so that no machine's rounding decides.
+    result = train(RELATION, 0, Recipe(epochs=12), implementation)
     assert result["held_out"] == HELD_OUT
     assert result["correct"] >= 0.95 * HELD_OUT
     assert result["accuracy"] == result["correct"] / HELD_OUT

@@ -105,6 +105,7 @@ def test_a_run_goes_on_where_it_stopped(invoke: Invoke, pool: Pool) -> None:
     assert invoke(*arguments)[0] == 2
     code, *_ = invoke(*arguments, "--resume")
     assert code == 0
+    assert json.loads(Path("run/environment.json").read_text())["learning"]["calls"] == 2
     assert len(pool.submitted) == len(set(pool.submitted)) == len(rows("run")) == 8
 
 

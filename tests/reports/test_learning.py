@@ -58,7 +58,14 @@ def plant(tmp_path: Path) -> Plant:
     def write(rows: Sequence[Mapping[str, Any]], **changes: Any) -> Path:
         folder = tmp_path / "run"
         folder.mkdir()
-        about = {"variants": list(VARIANTS), "seeds": 2, "minutes": 10.0, "processes": 2, "implementation": "unfold"}
+        about = {
+            "variants": list(VARIANTS),
+            "seeds": 2,
+            "minutes": 10.0,
+            "processes": 2,
+            "implementation": "unfold",
+            "calls": 1,
+        }
         about |= {"split": "half and half", "recipe_in_words": "one epoch", **changes}
         environment = {"schema_version": SCHEMA_VERSION, "argv": ["python", "-m", "bench", "learn"], "learning": about}
         (folder / "environment.json").write_text(json.dumps(environment))
@@ -156,7 +163,10 @@ def test_the_command_writes_page_plot_and_tables(plant: Plant) -> None:
     assert str(report / "learning.md") in done.stdout
     page = (report / "learning.md").read_text()
     assert "- Larger windows help the layer: **not shown: 3 seeds, at least 5 are needed** (" in page
-    assert "63 trainings of 63: 21 variants from 3 seeds" in page
+    assert (
+        "63 trainings of 63: 21 variants from 3 seeds, 2 at a time with one thread each, in 1 call of at most 10"
+        in page
+    )
     assert "not trained" not in page
     assert (report / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_csv(report / "accuracy.csv")) == len(VARIANTS)
@@ -170,9 +180,8 @@ def test_the_page_says_what_is_missing_and_what_failed(plant: Plant) -> None:
     page = learning.page(
         run, {"claims": claims(run.rows), "accuracy": summary(run.rows), "differences": pd.DataFrame()}
     )
-    assert (
-        "1 trainings of 8: 2 variants from 4 seeds. **The others were not trained: the 10 minutes were over.**" in page
-    )
+    assert "1 trainings of 8: 2 variants from 4 seeds. **The others were not trained: time was over" in page
+    assert "(in 1 call of at most 10 minutes).**" in page
     assert "relation-k7 seed 0 failed: RuntimeError: a \\| &lt;b>" in page
 
 
