@@ -61,6 +61,10 @@ def run(  # noqa: PLR0913
         str | None, typer.Option(help="forward,backward,forward_backward; of a network forward,training")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    devices: Annotated[str | None, typer.Option(help="several of this machine's GPUs: all, or numbers as 0,2")] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray for the devices of a Ray cluster")] = "local",
+    address: Annotated[str | None, typer.Option(help="with --executor ray: auto, HOST:PORT or local")] = None,
+    shard: Annotated[str | None, typer.Option(help="a part, I/N; auto or auto/N in a scheduler's array")] = None,
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
     yardsticks: Annotated[
@@ -86,16 +90,18 @@ def run(  # noqa: PLR0913
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
+    from .executors.place import Place
     from .measuring import Conduct
     from .rotation import Schedule
-    from .session import Request, run_session
+    from .session import Request, Where, run_session
     from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
+    where = Where(Place(device, executor, devices, address), shard)
     schedule = Schedule(order.value, try_all=try_all, largest_batch=largest_batch)
     timing = Timing(seconds=seconds, energy=energy)
     conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()), memory_limit)
-    raise typer.Exit(run_session(request, out, conduct, dry_run=dry_run))
+    raise typer.Exit(run_session(request, where, out, conduct, dry_run=dry_run))
 
 
 @app.command()
@@ -248,6 +254,17 @@ def export(
     from .export import export_folder
 
     raise typer.Exit(export_folder(run, form, out))
+
+
+@app.command("merge")
+def merge_(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders of one sweep, as its shards")],
+    out: Annotated[Path, typer.Option(help="the folder to make")],
+) -> None:
+    """Make one run out of many: each case once, duplicates and conflicts named, the parts left as they are."""
+    from .merge import merge_folders
+
+    raise typer.Exit(merge_folders(runs, out))
 
 
 if __name__ == "__main__":

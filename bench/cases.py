@@ -1,7 +1,8 @@
 """A case: one problem, in one scope and mode and from one state of the cache, by one implementation or yardstick."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from kernels import Problem, resolve_padding
@@ -102,3 +103,8 @@ def _require_sense(case: Case) -> None:
                 raise ValueError(f"{name} is of scope network, got {name} {getattr(case, name)} in scope {case.scope}")
         return
     require_network(case.problem, case.depth, case.mode)
+
+
+def grouped(cases: Iterable[Case]) -> list[list[Case]]:
+    """The cases that are measured together, which have to stand together already."""
+    return [list(group) for _, group in groupby(cases, key=lambda case: case.posed)]

@@ -14,7 +14,8 @@ import typer
 from .ahead import COMPILED, compile_ahead, tasks_of
 from .axes import UsageError
 from .cases import Case
-from .measuring import LOG, Conduct, measure_run
+from .executors.local import LOG, LocalExecutor, Seat
+from .measuring import Conduct, measure_run
 from .messages import Setup
 from .pool import Worker, WorkerError
 from .results import RunFolder, RunFolderError
@@ -78,7 +79,8 @@ def _measure(cases: Sequence[Case], plan: Plan, folder: RunFolder, tests: str, s
     typer.echo(str(ahead))
     about = {"minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
     schedule = Schedule(deadline=start + 60 * plan.minutes - _REPORT_SECONDS)
-    return measure_run(cases, _DEVICE, folder.path, Conduct(_TIMING, schedule, _CASE_TIMEOUT), about)
+    conduct = Conduct(_TIMING, schedule, _CASE_TIMEOUT)
+    return measure_run(cases, LocalExecutor([Seat(str(_DEVICE))]), folder.path, conduct, about)
 
 
 def _report(count: int, folder: RunFolder, start: float) -> int:
