@@ -9,7 +9,7 @@ from .timing import Timing
 DEVICES = (1, 8, 64)
 # Assumed, not measured, in seconds: for a case beside its samples (warm-up, memory, building what is timed), for a
 # problem's tensors and its results in float64, and for an implementation's first call, where a compiler runs.
-_CASE, _PROBLEM = 0.1, 0.7
+CASE_SECONDS, PROBLEM_SECONDS = 0.1, 0.7
 _FIRST_CALL = {"triton": 4.0, "compiled": 10.0, "flex": 10.0}
 
 
@@ -20,13 +20,13 @@ def estimate(cases: Sequence[Case], timing: Timing) -> str:
     assumed = ", ".join(f"{name} {value:g} s" for name, value in _FIRST_CALL.items())
     return (
         f"estimate for GPUs: {sum(seconds) / 3600:.2g} GPU-hours; {times}. Assumed, not measured: {timing.seconds:g} + "
-        f"{_CASE} s a case, {_PROBLEM} s a problem, first calls: {assumed}; no case is refused"
+        f"{CASE_SECONDS} s a case, {PROBLEM_SECONDS} s a problem, first calls: {assumed}; no case is refused"
     )
 
 
 def _seconds(group: Sequence[Case], timing: Timing) -> float:
     first_calls = sum(_FIRST_CALL.get(name, 0.0) for name in {case.implementation for case in group})
-    return len(group) * (timing.seconds + _CASE) + _PROBLEM + first_calls
+    return len(group) * (timing.seconds + CASE_SECONDS) + PROBLEM_SECONDS + first_calls
 
 
 def _makespan(seconds: Sequence[float], count: int) -> float:
