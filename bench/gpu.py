@@ -113,7 +113,7 @@ def _show(cases: Sequence[Case], plan: Plan) -> None:
     seconds = case_seconds * len(cases) + checks + first_calls + _REPORT_SECONDS
     typer.echo(
         f"{len(cases)} cases of {problems} problems, {compiled} compilations. At {case_seconds:g} s a case, "
-        f"{PROBLEM_SECONDS} s a problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s for the report, assumed "
-        f"and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not measured after "
-        f"{plan.minutes:g} minutes is left out as timeout"
+        f"{PROBLEM_SECONDS} s a problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s "
+        f"for the report, assumed and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not "
+        f"measured after {plan.minutes:g} minutes is left out as timeout"
     )
