@@ -36,15 +36,15 @@ _MOST_FIGURES = 24
 
 def section(view: View) -> Section:
     """A figure for each group, axis and mode, and one for problems whose sizes move together."""
-    figures = [
+    figures = (
         figure
         for group, mode in by_importance(view.groups)
         for one in (*group.slices, *([group.problems] if group.problems else []))
         for figure in _figures(group, one, mode, view)
-    ]
-    if not figures:
-        return Section("axes", "Axes", empty=_EMPTY)
+    )
     shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    if not shown:
+        return Section("axes", "Axes", empty=_EMPTY)
     text = [_TEXT, *(_base(group) for group in view.groups if group.slices)]
     return Section("axes", "Axes", [*text, *rest], figures=shown)
 

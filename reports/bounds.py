@@ -36,11 +36,11 @@ _MOST_FIGURES = 10
 def section(view: View) -> Section:
     """What the roofs are, what is above them, the shares in numbers, along every axis, and on a roofline."""
     table = _shares(view.cases)
-    figures = [figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view)]
-    if table.frame.empty and not figures:
+    figures = (figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view))
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    if table.frame.empty and not shown:
         return Section("bounds", "Bounds", empty=_EMPTY)
     faults = _faults(view.cases)
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     text = [_TEXT] if len(table.frame) else []
     text += [*_sources(view.devices), *_fault_text(faults), *rest]
     return Section("bounds", "Bounds", text, [one for one in (table, faults) if len(one.frame)], shown)

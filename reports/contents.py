@@ -26,10 +26,9 @@ def build(runs: Sequence[Run]) -> Report:
     return Report(f"Local relation layer: {', '.join(run.name for run in runs)}", sections, _warnings(runs))
 
 
-def figure_named(runs: Sequence[Run], name: str) -> Figure | None:
-    """One figure of the report, those that the page leaves out among them; None if it has none of that name."""
-    found = (figure for section in _sections(view_of(runs, whole=True)) for figure in section.figures)
-    return next((figure for figure in found if figure.name == name), None)
+def all_figures(runs: Sequence[Run]) -> dict[str, Figure]:
+    """Every figure of the report by its name, those that the page leaves out among them, none drawn yet."""
+    return {figure.name: figure for section in _sections(view_of(runs, whole=True)) for figure in section.figures}
 
 
 def view_of(runs: Sequence[Run], *, whole: bool = False) -> View:

@@ -3,8 +3,9 @@
 import math
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from reports.plots import Line, Panel, Panels
 from reports.rows import measured
 from reports.sections import Drawing, Figure
 from reports.slices import Group, Slice
-from reports.style import Look, Value, counted, shorten, show
+from reports.style import Look, Value, shorten, show
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
 _LONGEST_ALT = 1200
@@ -81,16 +82,16 @@ class Studio:
             name = f"{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}"
         return Figure(name, *texts, drawing, data, f"{self.command} --figure {name}")
 
-    def limited(self, figures: Sequence[Figure], most: int) -> tuple[list[Figure], list[str]]:
-        """The first figures, and a sentence on those that the page leaves out."""
-        rest = [] if self.whole else figures[most:]
-        if not rest:
+    def limited(self, figures: Iterable[Figure], most: int) -> tuple[list[Figure], list[str]]:
+        """The first figures, and a sentence if there are more, which are not even put together."""
+        if self.whole:
             return list(figures), []
-        named = shorten(", ".join(figure.name for figure in rest), 400)
-        text = (
-            f"{counted(len(rest), 'figure')} more would make the page slow and are left out; --figure NAME draws one:"
-        )
-        return list(figures[:most]), [f"{text} {named}."]
+        rest = iter(figures)
+        shown = list(islice(rest, most))
+        if next(rest, None) is None:
+            return shown, []
+        how = f"`{self.command} --figure NAME` draws one of them, and lists them all for a name that there is not"
+        return shown, [f"Figures of other modes and settings would make the page slow and are left out: {how}."]
 
 
 def by_importance(groups: Sequence[Group]) -> list[tuple[Group, str]]:

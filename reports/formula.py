@@ -44,7 +44,7 @@ def section(view: View) -> Section:
     if not found:
         return Section("formula", "The paper's formula", empty=_EMPTY)
     groups = list({id(fit.group): fit.group for fit in found}.values())
-    figures, rest = view.studio.limited([_figure(group, found, view) for group in groups], _MOST_FIGURES)
+    figures, rest = view.studio.limited((_figure(group, found, view) for group in groups), _MOST_FIGURES)
     text = [_PAPER, _FITTED, *([_OPERATOR] if any(group.scope == "operator" for group in groups) else []), *rest]
     return Section("formula", "The paper's formula", text, [_table(found)], figures)
 

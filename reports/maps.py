@@ -29,9 +29,8 @@ _EMPTY = (
 _CAPTION = f"Speed-up over {BASELINE} of every implementation: geometric mean over the cases where both were measured."
 _TEXT = (
     "A cell is one case, all else at the base point; above 1 is faster than the baseline. Cells without a number were "
-    "not measured, or failed."
+    "not measured, or failed: a cross is a sweep of one parameter at a time, and `python -m bench run grid` fills it."
 )
-_CROSS = "Where a map is a cross, only one parameter moved at a time; `python -m bench run grid` fills it."
 # More figures than this make the page slow.
 _MOST_FIGURES = 8
 
@@ -39,18 +38,17 @@ _MOST_FIGURES = 8
 def section(view: View) -> Section:
     """Maps over k × m and C × resolution, and the speed-up of each implementation over all cases."""
     ratios = ratios_to_baseline(implementations(view.cases), "latency_ms")
-    figures, holes = [], False
-    for (group, mode), across in product(by_importance(view.groups), PLANES):
-        maps = _maps(group, mode, across, ratios)
-        if maps:
-            holes |= any(frame.isna().to_numpy().any() for frame in maps.values())
-            figures.append(_figure(view, group, mode, across, maps))
+    figures = (
+        _figure(view, group, mode, across, maps)
+        for (group, mode), across in product(by_importance(view.groups), PLANES)
+        if (maps := _maps(group, mode, across, ratios))
+    )
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
     found = speedups(implementations(view.cases))
     tables: list[Table] = [placed("speedup", _CAPTION, found)] if len(found) else []
-    if not figures:
+    if not shown:
         return Section("map", "Speed-up map", tables=tables, empty=_EMPTY)
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
-    return Section("map", "Speed-up map", [_TEXT, *([_CROSS] if holes else []), *rest], tables, shown)
+    return Section("map", "Speed-up map", [_TEXT, *rest], tables, shown)
 
 
 def _maps(group: Group, mode: str, across: tuple[str, str], ratios: pd.Series) -> dict[str, pd.DataFrame]:

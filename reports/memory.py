@@ -35,10 +35,10 @@ def section(view: View) -> Section:
     own = implementations(view.cases)
     tables = [_peaks(own), _frontier(view)]
     tables = [table for table in tables if len(table.frame)]
-    figures = [figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view)]
-    if not tables and not figures:
-        return Section("memory", "Memory", empty=_EMPTY)
+    figures = (figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view))
     shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    if not tables and not shown:
+        return Section("memory", "Memory", empty=_EMPTY)
     lost = int((own["status"] == _LOST).sum())
     text = (
         [f"{lost} of {len(own)} cases did not fit the memory; crosses are at the peak predicted for them."]

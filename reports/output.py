@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.contents import build, figure_named
+from reports.contents import all_figures, build
 from reports.files import write_figure, write_files
 from reports.folder import OutputError, replace_folder, require_replaceable
 from reports.html import render
@@ -47,8 +47,8 @@ def write_one_figure(runs: Sequence[Run], name: str, out: Path) -> dict[str, Pat
     Raises:
         OutputError: The report has no such figure.
     """
-    figure = figure_named(runs, name)
-    if figure is None:
-        raise OutputError(f"the report has no figure {name!r}: its table of figures names those it has")
+    figures = all_figures(runs)
+    if name not in figures:
+        raise OutputError(f"the report has no figure {name!r}: it has {', '.join(figures) or 'none'}")
     (out / "plots").mkdir(parents=True, exist_ok=True)
-    return {path.suffix[1:]: path for path in write_figure(figure, out / "plots")}
+    return {path.suffix[1:]: path for path in write_figure(figures[name], out / "plots")}

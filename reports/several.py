@@ -132,9 +132,9 @@ def _side_by_side(view: View) -> Table:
         for run in view.runs
     ]
     found = pd.concat(frames, ignore_index=True).dropna(subset="ms")
-    wide = (
-        found.pivot_table("ms", _CASE, "run", dropna=True, observed=True, sort=False) if len(found) else pd.DataFrame()
-    )
+    # A coordinate that a scope does not have is a value like any other.
+    found[_CASE] = found[_CASE].astype(object).where(found[_CASE].notna(), "")
+    wide = found.pivot_table("ms", _CASE, "run", sort=False) if len(found) else pd.DataFrame()
     names = [run.name for run in view.runs if run.name in wide]
     if len(names) < len(view.runs):
         return Table("sides", _SIDES, pd.DataFrame())
