@@ -18,6 +18,7 @@ from bench.learn_variants import VARIANTS
 from bench.results import SCHEMA_VERSION, RunFolderError
 from reports import learning
 from reports.learning_claims import CLAIM_LEVEL, CLAIMS, claims, differences, summary
+from reports.published import write_index
 
 ROOT = Path(__file__).parents[2]
 HELD_OUT = 1000
@@ -183,6 +184,14 @@ def test_the_page_says_what_is_missing_and_what_failed(plant: Plant) -> None:
     assert "1 trainings of 8: 2 variants from 4 seeds. **The others were not trained: time was over" in page
     assert "(in 1 call of at most 10 minutes).**" in page
     assert "relation-k7 seed 0 failed: RuntimeError: a \\| &lt;b>" in page
+
+
+def test_the_page_on_published_runs_has_the_verdicts_of_a_learning_run(plant: Plant) -> None:
+    folder = plant(lines({"relation-k3": [950, 948, 949, 946, 952], "relation-k7": [970, 972, 969, 975, 971]}))
+    learning.write(learning.load(folder), folder / "report")
+    page = write_index(folder.parent).read_text()
+    assert "Larger windows help the layer: shown (+2.24 points" in page
+    assert 'href="run/report/learning.md"' in page
 
 
 def test_a_report_replaces_its_older_self_and_nothing_else(plant: Plant, tmp_path: Path) -> None:
