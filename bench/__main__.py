@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from . import options
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -50,43 +52,26 @@ def table(  # noqa: PLR0913
 
 @app.command()
 def run(  # noqa: PLR0913
-    sweep: Annotated[
-        str | None, typer.Argument(help="a named sweep; quick on a CPU, axes on a GPU if left out")
-    ] = None,
+    sweep: options.Sweep = None,
     axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
-    implementation: Annotated[
-        list[str] | None, typer.Option(help="implementations, comma-separated or repeated")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(help="forward,backward,forward_backward; of a network forward,training")
-    ] = None,
+    implementation: options.Implementations = None,
+    mode: options.Modes = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    devices: Annotated[str | None, typer.Option(help="several of this machine's GPUs: all, or numbers as 0,2")] = None,
-    executor: Annotated[str, typer.Option(help="local, or ray for the devices of a Ray cluster")] = "local",
-    address: Annotated[str | None, typer.Option(help="with --executor ray: auto, HOST:PORT or local")] = None,
-    shard: Annotated[str | None, typer.Option(help="a part, I/N; auto or auto/N in a scheduler's array")] = None,
+    devices: options.Devices = None,
+    executor: options.Executor = "local",
+    address: options.Address = None,
+    shard: options.Shard = None,
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
-    yardsticks: Annotated[
-        bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
-    ] = None,
+    yardsticks: options.Yardsticks = None,
     energy: Annotated[bool, typer.Option("--energy", help="also energy per call on a GPU, a second a case")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
-    retry: Annotated[
-        list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")
-    ] = None,
+    retry: options.Retry = None,
     case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for a case, compilation included")] = 600.0,
     order: Annotated[Order, typer.Option(help="whether the implementations of a problem take turns")] = Order.ROTATED,
-    try_all: Annotated[
-        bool, typer.Option("--try-all", help="also try what is larger than a case that ran out of memory")
-    ] = False,
-    largest_batch: Annotated[
-        bool, typer.Option("--largest-batch", help="also find the largest batch that fits, up to 4096 images")
-    ] = False,
-    memory_limit: Annotated[
-        float | None,
-        typer.Option(min=1.0, help="MiB that a worker may take; on a CPU 90 % of what is free if left out"),
-    ] = None,
+    try_all: options.TryAll = False,
+    largest_batch: options.LargestBatch = False,
+    memory_limit: options.MemoryLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
@@ -163,20 +148,12 @@ def tune_(
 
 @app.command()
 def profile(  # noqa: PLR0913
-    case: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CASE",
-            help="RUN:LINE, a line of a run's results.jsonl from 1; or words of a case's label, as: unfold forward k5",
-        ),
-    ] = None,
+    case: options.ProfiledCase = None,
     axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE for any axis")] = None,
     implementation: Annotated[str | None, typer.Option(help="an implementation or a yardstick")] = None,
     mode: Annotated[str | None, typer.Option(help="forward, backward or forward_backward")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="a folder; RUN/profiles/LINE or a new one under reports/runs if left out")
-    ] = None,
+    out: options.ProfileFolder = None,
     calls: Annotated[int, typer.Option(min=1, help="calls that are profiled")] = 5,
     case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for an instrument, compilation included")] = 600,
 ) -> None:
