@@ -78,6 +78,7 @@ def make_case(values: Mapping[str, Value], implementation: str) -> Case:
     if fields["batch"] == 0:
         raise UsageError("batch must be at least 1 to be measured, got 0")
     of_networks = {name: fields.pop(name) for name in _OF_NETWORKS}
+    of_networks["depth"] = of_networks["depth"] or 0  # a row has none
     scope, mode, cache = (fields.pop(name) for name in ("scope", "mode", "cache"))
     try:
         fields["padding"] = resolve_padding(fields["padding"], fields["kernel_size"], fields["dilation"])
