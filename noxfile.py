@@ -24,7 +24,14 @@ def install(session: nox.Session, *groups: str) -> None:
 def tests(session: nox.Session) -> None:
     """Prove every implementation correct: the whole test suite, no GPU needed."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "--numprocesses=2", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses=2", "-m", "not timing", *session.posargs)
+
+
+@nox.session(default=False)
+def tests_timing(session: nox.Session) -> None:
+    """Run the tests that hold a time, on a machine that does nothing else."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "-m", "timing", *session.posargs)
 
 
 @nox.session(default=False)

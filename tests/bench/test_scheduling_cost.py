@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize(("executor", "most_ms"), [(["local", "1"], 20), (["local", "2"], 20), (["ray"], 50)])
 def test_a_thousand_cases_cost_little(executor: list[str], most_ms: float) -> None:
     command = [sys.executable, "-m", "tests.bench.scheduling_cost", *executor]
