@@ -2,27 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
-from .layer import LocalRelation2d
+from .layer import LayerOptions, LocalRelation2d
 from .problem import DTYPES, require_int
-
-
-class LayerOptions(TypedDict, total=False):
-    """What a swapped convolution leaves open in a `LocalRelation2d`."""
-
-    composability: str
-    prior: str
-    prior_hidden: int | None
-    padding_mode: str
-    channel_order: str
-    bias: bool
-    implementation: str
 
 
 @dataclass(frozen=True)

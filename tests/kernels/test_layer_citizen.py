@@ -17,21 +17,10 @@ from torch.utils.checkpoint import checkpoint
 from kernels import LocalRelation2d, replace_spatial_convs
 from tests.cases import DEVICE
 
+pytestmark = pytest.mark.compiles
+
 Change = Callable[[nn.Module], nn.Module]
 every_prior = pytest.mark.parametrize("prior", ["network", "table", "none"])
-
-
-@pytest.fixture(autouse=True)
-def poisoned_memory() -> None:
-    """None here: the compiler would trace the poisoning."""
-
-
-@pytest.fixture(autouse=True)
-def eager_stance() -> Iterator[None]:
-    """Compile what is wrapped for it."""
-    torch.compiler.reset()
-    with torch.compiler.set_stance("default"):
-        yield
 
 
 def network(seed: int = 0, prior: str = "network") -> nn.Module:

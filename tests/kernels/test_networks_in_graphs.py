@@ -1,6 +1,5 @@
 """Networks under torch.compile, in one graph, and torch.export."""
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -9,20 +8,9 @@ import torch
 from kernels import BottleneckNet, LocalRelation2d, Stage, relation_stem
 from tests.cases import DEVICE
 
+pytestmark = pytest.mark.compiles
+
 STAGES = (Stage(1, 6, 12, stride=2),)
-
-
-@pytest.fixture(autouse=True)
-def poisoned_memory() -> None:
-    """None here: the compiler would trace the poisoning."""
-
-
-@pytest.fixture(autouse=True)
-def eager_stance() -> Iterator[None]:
-    """Compile what is wrapped for it."""
-    torch.compiler.reset()
-    with torch.compiler.set_stance("default"):
-        yield
 
 
 def network() -> BottleneckNet:
