@@ -192,9 +192,9 @@ def _connect(address: str) -> None:
     if ray.is_initialized():
         return
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address == "local" and "RAY_AUTH_MODE" not in os.environ:
-        # Without a token of its own, Ray leaves one in the user's home, which changes how other clusters start.
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    if address == "local":
+        # Ray guards a new cluster by a token; given none, it leaves one in the user's home, which changes other clusters.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     known = address if address not in ("auto", "local") else os.environ.get("RAY_ADDRESS", "")
     if known and address != "local":
         _require_answer(known)
@@ -210,6 +210,10 @@ def _connect(address: str) -> None:
                 logging_level=logging.ERROR,
             )
         except (ConnectionError, RuntimeError, RayError, SystemExit) as error:
+            if "InvalidAuthToken" in str(error):
+                raise UsageError(
+                    f"the Ray cluster at {address} wants a token: set RAY_AUTH_MODE=token here too"
+                ) from None
             first = str(error).strip().partition("\n")[0]
             raise UsageError(f"no Ray cluster answers at --address {address}: {first}") from None
 
