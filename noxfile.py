@@ -24,7 +24,14 @@ def install(session: nox.Session, *groups: str) -> None:
 def tests(session: nox.Session) -> None:
     """Prove every implementation correct: the whole test suite, no GPU needed."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "--numprocesses=2", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses=2", "-m", "not timing", *session.posargs)
+
+
+@nox.session(default=False)
+def tests_timing(session: nox.Session) -> None:
+    """Run the tests that hold a time, on a machine that does nothing else."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "-m", "timing", *session.posargs)
 
 
 @nox.session(default=False)
@@ -70,6 +77,22 @@ def gpu(session: nox.Session) -> None:
     """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out reports/published/NAME`."""
     install(session, "test")
     session.run("python", "-m", "bench", "gpu", *session.posargs)
+
+
+@nox.session(default=False)
+def learn(session: nox.Session) -> None:
+    """Do the article's claims show on a small data set? Trains and reports: `nox -s learn -- --minutes 5`."""
+    install(session, "learn")
+    arguments = list(session.posargs)
+    if "--help" in arguments:
+        session.run("python", "-m", "bench", "learn", *arguments)
+        return
+    out = option(arguments, "--out")
+    if out is None:
+        out = str(Path("reports", "runs", f"{datetime.now():%Y%m%d-%H%M%S}-learn"))  # noqa: DTZ005
+        arguments += ["--out", out]
+    session.run("python", "-m", "bench", "learn", *arguments)
+    session.run("python", "-m", "reports.learning", out)
 
 
 @nox.session(default=False)

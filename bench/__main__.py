@@ -1,10 +1,12 @@
-"""The commands of `python -m bench`: doctor, list, table, run, gpu, tune, profile, offline, compare, gate, export."""
+"""Measure the local relation layer; each command says with --help what it takes."""
 
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .run_commands import app as run_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -61,6 +63,10 @@ def run(  # noqa: PLR0913
         str | None, typer.Option(help="forward,backward,forward_backward; of a network forward,training")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    devices: Annotated[str | None, typer.Option(help="several of this machine's GPUs: all, or numbers as 0,2")] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray for the devices of a Ray cluster")] = "local",
+    address: Annotated[str | None, typer.Option(help="with --executor ray: auto, HOST:PORT or local")] = None,
+    shard: Annotated[str | None, typer.Option(help="a part, I/N; auto or auto/N in a scheduler's array")] = None,
     out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
     yardsticks: Annotated[
@@ -86,16 +92,18 @@ def run(  # noqa: PLR0913
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
+    from .executors.place import Place
     from .measuring import Conduct
     from .rotation import Schedule
-    from .session import Request, run_session
+    from .session import Request, Where, run_session
     from .timing import Timing
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
+    where = Where(Place(device, executor, devices, address), shard)
     schedule = Schedule(order.value, try_all=try_all, largest_batch=largest_batch)
     timing = Timing(seconds=seconds, energy=energy)
     conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()), memory_limit)
-    raise typer.Exit(run_session(request, out, conduct, dry_run=dry_run))
+    raise typer.Exit(run_session(request, where, out, conduct, dry_run=dry_run))
 
 
 @app.command()
@@ -118,6 +126,25 @@ def gpu(
     from .gpu import Plan, run_gpu
 
     raise typer.Exit(run_gpu(Plan(out, minutes, tests), dry_run=dry_run))
+
+
+@app.command()
+def learn(  # noqa: PLR0913
+    out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many, from 0 on; 8, or 2 with --quick")] = None,
+    minutes: Annotated[float, typer.Option(min=0.5, help="for everything; what is left then is left out")] = 10.0,
+    variants: Annotated[
+        list[str] | None, typer.Option(help="patterns of names, as 'relation-k7*': comma-separated or repeated; '*'")
+    ] = None,
+    implementation: Annotated[str, typer.Option(help="of the layer; unfold trains such small maps fastest")] = "unfold",
+    quick: Annotated[bool, typer.Option("--quick", help="windows 3 and 7 alone, from two seeds")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
+) -> None:
+    """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
+    from .learn import LearnRequest, run_learn
+
+    request = LearnRequest(out, seeds, minutes, tuple(variants or ()), implementation, quick=quick, resume=resume)
+    raise typer.Exit(run_learn(request))
 
 
 @app.command("tune")
@@ -183,53 +210,7 @@ def offline(  # noqa: PLR0913
     raise typer.Exit(run_offline(OfflineRequest(arch, kernels, axes, dump, csv, record=record, check=check)))
 
 
-@app.command("compare")
-def compare_(  # noqa: PLR0913
-    a: Annotated[Path, typer.Argument(metavar="A", help="the run folder to compare with")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="the run folder to judge")],
-    tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
-    confidence: Annotated[float, typer.Option(help="of each interval")] = 0.99,
-    across_devices: Annotated[bool, typer.Option("--across-devices", help="although the devices differ")] = False,
-    form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json")] = "text",
-    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
-) -> None:
-    """Judge run B against run A: exit code 0 nothing worse, 1 slower, 2 usage, 3 incorrect, 4 not enough evidence."""
-    from .compare import Settings, compare_folders
-    from .crashes import crash_is_no_verdict
-
-    with crash_is_no_verdict():
-        code = compare_folders(a, b, Settings(tolerance, confidence, across_devices), out, form)
-    raise typer.Exit(code)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def gate(
-    context: typer.Context,
-    base: Annotated[str, typer.Argument(metavar="BASE", help="a commit, tag or branch")],
-    turns: Annotated[int, typer.Option(min=4, help="processes in the order ABBA, a multiple of 4")] = 8,
-    tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
-    out: Annotated[Path | None, typer.Option(help="a folder; a new one under reports/runs if left out")] = None,
-) -> None:
-    """Measure the kernels of BASE and of the working tree in turns, and exit as compare; the rest goes to `run`."""
-    from .crashes import crash_is_no_verdict
-    from .gate import Gate, run_gate
-
-    with crash_is_no_verdict():
-        code = run_gate(Gate(base, tuple(context.args), turns, tolerance, out))
-    raise typer.Exit(code)
-
-
-@app.command()
-def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")],
-    form: Annotated[str, typer.Option("--format", help="pytest-benchmark")] = "pytest-benchmark",
-    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
-) -> None:
-    """Write a run in the format of another tool, as `pytest-benchmark compare` reads it."""
-    from .export import export_folder
-
-    raise typer.Exit(export_folder(run, form, out))
-
+app.add_typer(run_commands)
 
 if __name__ == "__main__":
     app()

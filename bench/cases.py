@@ -1,7 +1,8 @@
 """A case: one problem, in one scope and mode and from one state of the cache, by one implementation or yardstick."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from kernels import Problem, resolve_padding
@@ -77,6 +78,7 @@ def make_case(values: Mapping[str, Value], implementation: str) -> Case:
     if fields["batch"] == 0:
         raise UsageError("batch must be at least 1 to be measured, got 0")
     of_networks = {name: fields.pop(name) for name in _OF_NETWORKS}
+    of_networks["depth"] = of_networks["depth"] or 0  # a row has none
     scope, mode, cache = (fields.pop(name) for name in ("scope", "mode", "cache"))
     try:
         fields["padding"] = resolve_padding(fields["padding"], fields["kernel_size"], fields["dilation"])
@@ -102,3 +104,8 @@ def _require_sense(case: Case) -> None:
                 raise ValueError(f"{name} is of scope network, got {name} {getattr(case, name)} in scope {case.scope}")
         return
     require_network(case.problem, case.depth, case.mode)
+
+
+def grouped(cases: Iterable[Case]) -> list[list[Case]]:
+    """The cases that are measured together, which have to stand together already."""
+    return [list(group) for _, group in groupby(cases, key=lambda case: case.posed)]

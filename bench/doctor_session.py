@@ -1,5 +1,6 @@
 """One invocation of `python -m bench doctor`: prints each check, keeps what was found."""
 
+import torch
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -8,6 +9,7 @@ from .axes import UsageError
 from .devices import device_name, forbid_tf32
 from .diagnosis import keep
 from .doctor import FAIL, Examination
+from .executors.gpu_lock import held
 from .session import Request, refuse
 
 FAILED_EXIT = 1
@@ -19,8 +21,14 @@ def run_doctor(request: Request) -> int:
     console = Console()
     try:
         device = request.torch_device()
+        with held(device):
+            return _examine(device, console)
     except UsageError as error:
         return refuse(error)
+
+
+def _examine(device: torch.device, console: Console) -> int:
+    """Print and keep what is found; the exit code."""
     forbid_tf32()
     examination = Examination(device)
     typer.echo(f"{device_name(device)}: measured for about half a minute, keep the machine quiet")

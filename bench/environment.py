@@ -36,6 +36,7 @@ def describe(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": list(command),
         "host": {
+            "name": platform.node(),
             "cpu": cpu_model(),
             "governor": governor(),
             "cores": psutil.cpu_count(),
@@ -52,9 +53,14 @@ def describe(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
         },
         "settings": {"tf32": torch.backends.cudnn.allow_tf32},
         "variables": relevant_variables(),
-        "code": {"git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))},
+        "code": checkout(),
         "notes": [note for note in [unmeasurable(device)] if note],
     }
+
+
+def checkout() -> dict[str, Any]:
+    """The commit of this checkout, None where there is none, and whether files differ from it."""
+    return {"git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))}
 
 
 def _device(device: torch.device) -> dict[str, Any]:

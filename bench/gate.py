@@ -21,6 +21,7 @@ from .turns import merge_turns
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = "ABBA"
+_NOT_IN_A_GATE = frozenset({"--resume", "--dry-run", "--devices", "--executor", "--shard"})
 REPORTS = {"text": "comparison.txt", "markdown": "comparison.md", "csv": "comparison.csv", "json": "comparison.json"}
 
 
@@ -83,9 +84,9 @@ def _require_sense(gate: Gate, out: Path) -> str:
         raise GateError(USAGE, f"--turns must be a multiple of {len(ORDER)}, got {gate.turns}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GateError(USAGE, f"{out} is not an empty folder: give another with --out")
-    strange = [word for word in gate.arguments if word in {"--resume", "--dry-run"}]
+    strange = [word for word in gate.arguments if word.partition("=")[0] in _NOT_IN_A_GATE]
     if strange:
-        raise GateError(USAGE, f"a gate measures anew and whole: {strange[0]} is for `python -m bench run`")
+        raise GateError(USAGE, f"a gate measures anew, whole, on one device: {strange[0]} is for `python -m bench run`")
     found = _git("rev-parse", "--verify", "--quiet", f"{gate.base}^{{commit}}")
     if found.returncode:
         raise GateError(USAGE, f"there is no commit {gate.base!r} here: expected a commit, tag or branch")

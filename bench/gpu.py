@@ -14,7 +14,9 @@ import typer
 from .ahead import COMPILED, compile_ahead, tasks_of
 from .axes import UsageError
 from .cases import Case
-from .measuring import LOG, Conduct, measure_run
+from .estimate import CASE_SECONDS, PROBLEM_SECONDS
+from .executors.local import LOG, LocalExecutor, Seat
+from .measuring import Conduct, measure_run
 from .messages import Setup
 from .pool import Worker, WorkerError
 from .results import RunFolder, RunFolderError
@@ -31,9 +33,9 @@ _TIMING = Timing(seconds=0.05)
 _CASE_TIMEOUT = 90.0
 # Kept back for the report, and the largest share of the whole time that compiling ahead may take.
 _REPORT_SECONDS, _AHEAD_SHARE = 45.0, 0.4
-# What the dry run's estimate assumes, in seconds: for a case, for a problem's results in float64, for what was compiled
-# ahead to be loaded, and for compiling itself, many at a time.
-_CASE, _EXPECTED, _LOADED, _COMPILED = 0.12, 0.7, 1.0, 0.6
+# What the dry run's estimate assumes, in seconds: for what was compiled ahead to be loaded, and for compiling itself,
+# many at a time.
+_LOADED, _COMPILED = 1.0, 0.6
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def _measure(cases: Sequence[Case], plan: Plan, folder: RunFolder, tests: str, s
     typer.echo(str(ahead))
     about = {"minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
     schedule = Schedule(deadline=start + 60 * plan.minutes - _REPORT_SECONDS)
-    return measure_run(cases, _DEVICE, folder.path, Conduct(_TIMING, schedule, _CASE_TIMEOUT), about)
+    conduct = Conduct(_TIMING, schedule, _CASE_TIMEOUT)
+    return measure_run(cases, LocalExecutor([Seat(str(_DEVICE))]), folder.path, conduct, about)
 
 
 def _report(count: int, folder: RunFolder, start: float) -> int:
@@ -105,10 +108,12 @@ def _show(cases: Sequence[Case], plan: Plan) -> None:
     compiled = len({(case.problem, case.implementation) for case in cases if case.implementation in COMPILED})
     for number, case in enumerate(cases, 1):
         typer.echo(f"[{number}/{len(cases)}] {case.label()}")
-    seconds = _CASE * len(cases) + _EXPECTED * problems + (_LOADED + _COMPILED) * compiled + _REPORT_SECONDS
+    case_seconds = _TIMING.seconds + CASE_SECONDS
+    checks, first_calls = PROBLEM_SECONDS * problems, (_LOADED + _COMPILED) * compiled
+    seconds = case_seconds * len(cases) + checks + first_calls + _REPORT_SECONDS
     typer.echo(
-        f"{len(cases)} cases of {problems} problems, {compiled} compilations. At {_CASE} s a case, {_EXPECTED} s a "
-        f"problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s for the report, assumed "
-        f"and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not measured after "
-        f"{plan.minutes:g} minutes is left out as timeout"
+        f"{len(cases)} cases of {problems} problems, {compiled} compilations. At {case_seconds:g} s a case, "
+        f"{PROBLEM_SECONDS} s a problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s "
+        f"for the report, assumed and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not "
+        f"measured after {plan.minutes:g} minutes is left out as timeout"
     )

@@ -62,7 +62,14 @@ def print_listing(what: str, console: Console) -> None:
 
 
 def print_cases(cases: Sequence[Case], device: torch.device, console: Console) -> None:
-    """Show each case with its predicted memory above the inputs, or the reason why it is refused."""
+    """Show each case with its predicted memory above the inputs, or the reason why it is refused.
+
+    Both are questions to the device: where it is another machine's, they are left open.
+    """
+    if device.type == "cuda" and not torch.cuda.device_count():
+        console.print(_table(("#", "case"), [(str(number), case.label()) for number, case in enumerate(cases, 1)]))
+        console.print(f"{len(cases)} cases on {device}, which is not here: who refuses which is not known")
+        return
     rows, refused = [], 0
     for number, case in enumerate(cases, 1):
         reason = refusal(case, device)

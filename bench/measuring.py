@@ -12,23 +12,23 @@ import typer
 from rich.console import Console
 
 from .axes import UsageError
-from .cases import Case
-from .diagnosis import bounding_chip, summary
-from .environment import command_line, describe
+from .cases import Case, grouped
+from .environment import checkout, command_line
+from .executors import Executor
+from .executors.anchor import anchor, how_alike, told
+from .executors.crew import Crew
+from .executors.station import Plan, Station
 from .fingerprint import code_version, fingerprint
 from .largest_batch import MOST
 from .lock import locked
 from .messages import Setup
-from .outgrown import Outgrown
-from .pool import Worker
 from .progress import reporting
 from .results import STATUSES, RunFolder
-from .resume import finished, key_of, recover, require_resumable
-from .rotation import Rotation, Schedule
+from .resume import fingerprints_of, finished, key_of, recover, require_resumable, same_software
+from .rotation import Schedule
 from .timing import Timing
 
 FAILED_EXIT, INTERRUPTED_EXIT = 1, 130
-LOG = "worker.log"
 
 
 @dataclass(frozen=True)
@@ -86,34 +86,32 @@ class Conduct:
 
 
 def measure_run(
-    cases: Sequence[Case], device: torch.device, path: Path, conduct: Conduct, about: Mapping[str, Any]
+    cases: Sequence[Case], executor: Executor, path: Path, conduct: Conduct, about: Mapping[str, Any]
 ) -> int:
     """Measure the cases into a folder; return the exit code: 0 where each has its row, whatever it says.
 
     Raises:
         RunFolderError: The folder is in use, or holds a run and is not to be resumed.
-        WorkerError: No worker can be started on the device.
+        DeviceInUse: A GPU belongs to another benchmark.
+        WorkerError: No worker can be started on the devices.
     """
     folder = RunFolder(path)
     resumed = conduct.resume and folder.environment_path.exists()
     if not resumed:
         folder.require_new()
-    setup = Setup(str(device), conduct.turn(device), conduct.memory_mib)
-    with locked(path), Worker(setup, path / LOG, conduct.case_timeout) as worker:
-        environment = {**worker.call(describe, device, command_line()), "cases": len(cases), **about}
-        environment["code"] = {**environment["code"], "version": code_version()}
-        environment |= {"method": conduct.method(), "fingerprint": fingerprint(environment)}
-        console, outgrown = Console(), Outgrown()
+    setup = Setup(str(executor.device), conduct.turn(executor.device), conduct.memory_mib)
+    plan = Plan(setup, conduct.schedule, conduct.case_timeout, tuple(command_line()))
+    with locked(path), Crew(executor.stations(plan, path)) as crew:
+        environment, marks = _open(crew, executor, about)
+        environment |= {"cases": len(cases), "method": conduct.method()}
         try:
             left: Sequence[Case] = cases
             if resumed:
-                left = _resume(folder, environment, cases, conduct.retried, outgrown)
+                left, outgrown = _resume(folder, environment, cases, conduct, executor)
+                crew.each(lambda station: station.remember(outgrown.get(marks[station], [])))
             else:
                 RunFolder.create(path, environment)
-            name, (chip, _) = environment["device"]["name"], worker.call(bounding_chip, device)
-            typer.echo(worker.call(summary, device))
-            rotation = Rotation(worker, conduct.schedule, name, chip, outgrown)
-            done = _measure(left, rotation, folder, environment["fingerprint"], console)
+            done = _measure(left, crew, folder, marks)
             if resumed:
                 recover(folder)
         except OSError as error:
@@ -129,39 +127,73 @@ def measure_run(
     return 0
 
 
+def _open(crew: Crew, executor: Executor, about: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Station, str]]:
+    """Start the stations; environment.json's content, the first station's but for `devices`, and all fingerprints.
+
+    Where devices are to be compared, those of this run or of other shards, each measures the anchor.
+    """
+    code = {**checkout(), "version": code_version()}
+    opened = {
+        station: replace(identity, environment={**identity.environment, "code": code})
+        for station, identity in crew.open().items()
+    }
+    marks = {station: fingerprint(identity.environment) for station, identity in opened.items()}
+    devices = {
+        station: {**identity.columns(), "name": identity.device, "fingerprint": marks[station]}
+        for station, identity in opened.items()
+    }
+    for line in dict.fromkeys(identity.summary for identity in opened.values()):
+        typer.echo(line)
+    if len(devices) > 1 or "shard" in about:
+        case = anchor(executor.device)
+        for station, (done,) in crew.each(lambda station: list(station.measure([case]))).items():
+            devices[station]["anchor"] = told(done)
+        typer.echo(how_alike(device for device in devices.values() if "anchor" in device))
+    first = next(iter(opened))
+    environment = {**opened[first].environment, "fingerprint": marks[first], "devices": list(devices.values())}
+    return {**environment, **about}, marks
+
+
 def _resume(
-    folder: RunFolder, environment: dict[str, Any], cases: Sequence[Case], retry: frozenset[str], outgrown: Outgrown
-) -> list[Case]:
-    """Make a folder whole and its environment that of now; the cases that are still to be measured."""
+    folder: RunFolder, environment: dict[str, Any], cases: Sequence[Case], conduct: Conduct, executor: Executor
+) -> tuple[list[Case], dict[str, list[Case]]]:
+    """Make a folder whole and its environment that of now.
+
+    Returns:
+        The cases that are still to be measured, and those that ran out of memory by the fingerprint of their device.
+    """
     earlier = require_resumable(folder)
     recovered = recover(folder)
     for warning in recovered.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    now = environment["fingerprint"]
-    stale = sum(row["fingerprint"] != now for row in recovered.rows.values())
+    former = [*earlier.pop("earlier", []), earlier]
+    known = fingerprints_of(environment)
+    if executor.mixed:
+        known |= {mark for one in former if same_software(environment, one) for mark in fingerprints_of(one)}
+    stale = sum(row["fingerprint"] not in known for row in recovered.rows.values())
     if stale:
         typer.echo(f"warning: {stale} cases were measured with other code or on another machine", err=True)
-    former = earlier.pop("earlier", [])
-    folder.write_environment(
-        {"schema_version": earlier["schema_version"], **environment, "earlier": [*former, earlier]}
-    )
-    ready = finished(recovered.rows.values(), now, retry)
+    folder.write_environment({"schema_version": earlier["schema_version"], **environment, "earlier": former})
+    ready = finished(recovered.rows.values(), known, conduct.retried)
+    outgrown: dict[str, list[Case]] = {}
+    left = []
     for case in cases:
         key = key_of(case.parameters())
-        if key in ready and recovered.rows[key]["status"] == "out_of_memory":
-            outgrown.add(case)
-    left = [case for case in cases if key_of(case.parameters()) not in ready]
+        if key not in ready:
+            left.append(case)
+        elif recovered.rows[key]["status"] == "out_of_memory":
+            outgrown.setdefault(recovered.rows[key]["fingerprint"], []).append(case)
     typer.echo(f"resumed: {len(cases) - len(left)} of {len(cases)} cases are done already")
-    return left
+    return left, outgrown
 
 
-def _measure(cases: Sequence[Case], rotation: Rotation, folder: RunFolder, mark: str, console: Console) -> int:
+def _measure(cases: Sequence[Case], crew: Crew, folder: RunFolder, marks: Mapping[Station, str]) -> int:
     """Run the cases; how many were done before an interrupt."""
     done = 0
-    with reporting(cases, console) as report:
+    with reporting(cases, Console()) as report:
         try:
-            for one in rotation.run(cases):
-                row = {**one.row, "fingerprint": mark}
+            for station, one in crew.run(grouped(cases)):
+                row = {**one.row, "fingerprint": marks[station]}
                 with _interrupts_held_back():
                     folder.append(row, one.latency.samples_ms, one.latency.details())
                     done += 1

@@ -66,6 +66,7 @@ class Worker:
     _prepared: int = 0
     _problem: object = None
     _uncaptured: set[tuple[str, str, str]] = field(default_factory=set)
+    _stopped: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +107,13 @@ class Worker:
             return self._ask(Request("call", (function, *arguments)), self.case_timeout)  # type: ignore[no-any-return]
         except _Gone as gone:
             raise WorkerError(str(gone)) from None
+
+    def stop(self) -> None:
+        """Kill the process for good, while another thread may be waiting for it; that one gets a WorkerError."""
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            self._kill(process)
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -161,6 +169,8 @@ class Worker:
         if self._process is not None:
             return
         for attempt in range(1, _ATTEMPTS + 1):
+            if self._stopped:
+                raise WorkerError("the worker was stopped")
             try:
                 self._start()
             except _Gone as gone:
@@ -177,6 +187,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [*self.command, str(theirs.fileno())],
                 cwd=_ROOT,
+                env=self.setup.variables(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -185,6 +196,8 @@ class Worker:
             )
         self._connection = Connection(ours.detach())
         self.started += 1
+        if self._stopped:
+            raise _Gone("crashed", "the worker was stopped")
         self._send(self.setup)
         self._answer(_START_SECONDS)
 

@@ -75,6 +75,9 @@ OUTCOMES = (
     "throttle",
     "energy_mj",
     "fingerprint",
+    "host",
+    "gpu_uuid",
+    "gpus_busy",
     *METRICS,
     "largest_batch",
     "aggregation_ms",
@@ -90,6 +93,7 @@ SINCE = {
     **dict.fromkeys(("bound_memory_ms", "bound_arithmetic_ms", "bound_exp_ms", "bound_issue_ms"), 4),
     **dict.fromkeys(("depth", "torch_compile", "largest_batch", "aggregation_ms", "projections_ms"), 4),
     **dict.fromkeys(("aggregation_macs", "projections_macs"), 4),
+    **dict.fromkeys(("host", "gpu_uuid", "gpus_busy"), 4),
 }
 KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")

@@ -1,7 +1,7 @@
 """Reading a run back that ended early, and making its files whole again. Free of torch."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,20 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Recovered:
-    """The last row of each case by its key, in the order of the file, and what was amiss, in sentences."""
+    """A run as its files have it.
+
+    Args:
+        rows: The last row of each case by its key, in the order of the file.
+        texts: Their lines.
+        samples: Their lines of samples, where there are any.
+        discarded: Lines that hold no row.
+        warnings: What was amiss, in sentences.
+    """
 
     rows: Mapping[Key, Row]
+    texts: Mapping[Key, str]
+    samples: Mapping[Key, str]
+    discarded: tuple[bytes, ...]
     warnings: tuple[str, ...]
 
 
@@ -54,6 +65,13 @@ def require_resumable(folder: RunFolder) -> dict[str, Any]:
 
 def recover(folder: RunFolder) -> Recovered:
     """Read a run's rows and rewrite its files: each case once, no torn line, the table and the samples to match."""
+    found = read(folder)
+    rewrite(folder, found)
+    return found
+
+
+def read(folder: RunFolder) -> Recovered:
+    """Read a run's rows and samples, whatever state its files are in; nothing is written."""
     rows: dict[Key, Row] = {}
     texts: dict[Key, str] = {}
     warnings, discarded = [], []
@@ -69,19 +87,34 @@ def recover(folder: RunFolder) -> Recovered:
         key = key_of(row)
         rows.pop(key, None)  # so that the last row also has the last place
         rows[key], texts[key] = row, line.decode().rstrip("\n") + "\n"
-    if discarded:
+    return Recovered(rows, texts, _last_samples(folder.samples_path, rows.keys()), tuple(discarded), tuple(warnings))
+
+
+def rewrite(folder: RunFolder, content: Recovered) -> None:
+    """Give a run's files this content; what was discarded is added to what was before."""
+    if content.discarded:
         with (folder.path / DISCARDED).open("ab") as file:
-            file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in discarded))
-    samples = _last_samples(folder.samples_path, rows.keys())
-    replace_text(folder.samples_path, "".join(samples))
-    replace_text(folder.rows_path, "".join(texts[key] for key in rows))
-    replace_text(folder.csv_path, ",".join(COLUMNS) + "\r\n" + csv_lines(rows.values()))
-    return Recovered(rows, tuple(warnings))
+            file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in content.discarded))
+    replace_text(folder.samples_path, "".join(content.samples[key] for key in content.rows if key in content.samples))
+    replace_text(folder.rows_path, "".join(content.texts[key] for key in content.rows))
+    replace_text(folder.csv_path, ",".join(COLUMNS) + "\r\n" + csv_lines(content.rows.values()))
 
 
-def finished(rows: Iterable[Row], fingerprint: str, retry: frozenset[str]) -> set[Key]:
-    """The keys of the rows that need not be measured again: of this code and machine, and of no status to retry."""
-    return {key_of(row) for row in rows if row["fingerprint"] == fingerprint and row["status"] not in retry}
+def finished(rows: Iterable[Row], fingerprints: Collection[str], retry: frozenset[str]) -> set[Key]:
+    """The keys of the rows that need not be measured again: of one of the fingerprints, and of no status to retry."""
+    return {key_of(row) for row in rows if row["fingerprint"] in fingerprints and row["status"] not in retry}
+
+
+def same_software(environment: Mapping[str, Any], former: Mapping[str, Any]) -> bool:
+    """Whether two environments differ in the machine alone."""
+    return all(environment[part] == former[part] for part in ("versions", "settings")) and (
+        environment["code"]["version"] == former["code"]["version"]
+    )
+
+
+def fingerprints_of(environment: Mapping[str, Any]) -> set[str]:
+    """The fingerprints of a run's devices."""
+    return {device["fingerprint"] for device in environment["devices"]}
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -107,11 +140,11 @@ def _row(line: bytes) -> Row | None:
     return {name: found[name] for name in COLUMNS}
 
 
-def _last_samples(path: Path, wanted: Iterable[Key]) -> list[str]:
+def _last_samples(path: Path, wanted: Collection[Key]) -> dict[Key, str]:
     """The last line of samples of each wanted case."""
     last = {}
     for line in _lines(path):
         found = _object(line)
         if found is not None and isinstance(found.get("samples_ms"), list):
             last[key_of(found)] = line.decode().rstrip("\n") + "\n"
-    return [last[key] for key in wanted if key in last]
+    return {key: last[key] for key in wanted if key in last}

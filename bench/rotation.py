@@ -5,9 +5,8 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 
-from .cases import Case
+from .cases import Case, grouped
 from .chips import Chip
 from .forecast import work_of
 from .largest_batch import BatchSearch
@@ -84,16 +83,17 @@ class Rotation:
     chip: Chip | None = None
     outgrown: Outgrown = field(default_factory=Outgrown)
 
+    def __post_init__(self) -> None:
+        self._search = BatchSearch(self.steps)
+
     def run(self, cases: Sequence[Case]) -> Iterator[Done]:
         """Every case as it ends, problem by problem; the cases of a problem have to stand together."""
-        search = BatchSearch(self.steps)
-        for _, together in groupby(cases, key=lambda case: case.posed):
-            group = list(together)
+        for group in grouped(cases):
             for shared in [group] if self.schedule.order == "rotated" else [[case] for case in group]:
                 for done in self._measured(shared):
                     if done.row["status"] == "out_of_memory":
                         self.outgrown.add(done.case)
-                    largest = search.columns(done.case, done.row["status"]) if self.schedule.largest_batch else {}
+                    largest = self._search.columns(done.case, done.row["status"]) if self.schedule.largest_batch else {}
                     yield replace(done, row={**done.row, **largest})
 
     def _measured(self, cases: Sequence[Case]) -> Iterator[Done]:

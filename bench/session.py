@@ -1,5 +1,6 @@
 """One invocation of `python -m bench run`: from the words of the command to a run folder."""
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +11,15 @@ from rich.console import Console
 
 from .axes import UsageError, parse_axis
 from .cases import Case
+from .estimate import estimate
+from .executors import executor_of
+from .executors.local import require_device
+from .executors.place import Place
 from .listing import print_cases, print_listing
 from .measuring import FAILED_EXIT, Conduct, measure_run
 from .pool import WorkerError
 from .results import RunFolder, RunFolderError
+from .shards import Shard, ShardError, describe_sweep, parse_shard
 from .sweeps import Values, expand, require_sweep
 
 USAGE_EXIT = 2
@@ -37,17 +43,7 @@ class Request:
         Raises:
             UsageError: There is no such device here.
         """
-        # Counted through the driver's library, without CUDA: this process must not be ended by what happens there.
-        count = torch.cuda.device_count()
-        if self.device == "auto":
-            return torch.device("cuda" if count else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise UsageError(f"there is no device {self.device!r}: expected auto, cpu, cuda or cuda:N") from None
-        if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= count):
-            raise UsageError(f"device {self.device!r} is not here: there are cpu and {count} cuda devices")
-        return device
+        return require_device(self.device)
 
     def sweep_name(self, device: torch.device) -> str:
         """The sweep asked for, or the device's own."""
@@ -75,18 +71,38 @@ class Request:
         )
 
 
-def run_session(request: Request, out: Path | None, conduct: Conduct, *, dry_run: bool) -> int:
+@dataclass(frozen=True)
+class Where:
+    """Where a request is measured, and which part of it, in the command's own words."""
+
+    place: Place
+    shard: str | None = None
+
+    def part(self) -> Shard | None:
+        """The shard asked for, None for the whole.
+
+        Raises:
+            ShardError: There is no such shard.
+        """
+        return None if self.shard is None else parse_shard(self.shard, os.environ)
+
+
+def run_session(request: Request, where: Where, out: Path | None, conduct: Conduct, *, dry_run: bool) -> int:
     """Run or only show a request; return the exit code."""
     try:
-        device = request.torch_device()
-        cases = request.cases(device)
-        path = out or _new_path(request.sweep_name(device), conduct)
+        shard = where.part()
+        executor = executor_of(where.place)
+        whole = request.cases(executor.device)
+        cases = [case for case in whole if shard is None or shard.holds(case.parameters())]
+        path = out or _new_path(request.sweep_name(executor.device), conduct)
         conduct.require_sense()
         if dry_run:
-            print_cases(cases, device, Console())
+            print_cases(cases, executor.device, Console())
+            typer.echo(estimate(cases, conduct.timing))
             return 0
-        code = measure_run(cases, device, path, conduct, {})
-    except (UsageError, RunFolderError) as error:
+        about = {"sweep": describe_sweep(request.sweep_name(executor.device), (case.parameters() for case in whole))}
+        code = measure_run(cases, executor, path, conduct, {**about, **({"shard": shard.columns()} if shard else {})})
+    except (UsageError, RunFolderError, ShardError) as error:
         return refuse(error)
     except WorkerError as error:
         typer.echo(f"error: {error}", err=True)

@@ -32,7 +32,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     setup: Setup = connection.recv()
     device = torch.device(setup.device)
-    limit(device, setup.memory_mib)
+    limit(device, setup.memory_mib, setup.sharing)
     forbid_tf32()
     runner = Runner(device, setup.timing)
     offered = {"prepare": runner.prepare, "turn": runner.turn, "fits": runner.fits}
@@ -61,10 +61,10 @@ def die_with_parent() -> None:
         _OOM_SCORE.write_text("1000", encoding="ascii")
 
 
-def limit(device: torch.device, mib: float | None) -> None:
-    """Let a process take so many MiB of a device's memory; on a CPU these are of the whole process."""
+def limit(device: torch.device, mib: float | None, sharing: int = 1) -> None:
+    """Let a process take so many MiB of a device's memory; on a CPU its share of what is free at the most."""
     if device.type == "cpu":
-        free = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+        free = int(_MEMORY_SHARE * psutil.virtual_memory().available / sharing)
         limit_memory(free if mib is None else min(free, int(mib * _MIB)))
     elif mib is not None:
         total = torch.cuda.get_device_properties(device).total_memory

@@ -34,6 +34,7 @@ from .problem import (
     resolve_padding,
 )
 from .registry import IMPLEMENTATIONS, Implementation, describe_settings, predicted_bytes, resolve, unsupported
+from .replace import replace_spatial_convs
 from .triton_fused import compile_fused
 from .triton_fused.binary import CompiledKernel
 from .triton_fused.settings import Settings as FusedSettings
@@ -71,6 +72,7 @@ __all__ = [
     "predicted_bytes",
     "problem_of",
     "relation_stem",
+    "replace_spatial_convs",
     "resnet",
     "resnet_26",
     "resnet_50",

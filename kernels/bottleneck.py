@@ -125,19 +125,19 @@ class BottleneckNet(nn.Module):
         return self.classifier(self.stages(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]
 
     def _check(self, x: Tensor) -> None:
-        shape = tuple(x.shape)
-        if len(shape) != 4 or shape[1] != self.stem.in_channels:
-            raise ValueError(f"input must have shape (N, {self.stem.in_channels}, H, W), got {shape}")
-        if min(shape[2:]) < self.stride:
+        if x.dim() != 4 or x.shape[1] != self.stem.in_channels:
+            raise ValueError(f"input must have shape (N, {self.stem.in_channels}, H, W), got {tuple(x.shape)}")
+        batch, _, height, width = x.shape
+        if height < self.stride or width < self.stride:
             raise ValueError(
                 f"an image must have at least {self.stride}×{self.stride} pixels, which the last stage sees as one, "
-                f"got {shape[2]}×{shape[3]}"
+                f"got {height}×{width}"
             )
-        values = shape[0] * -(-shape[2] // self.stride) * -(-shape[3] // self.stride)
+        values = batch * -(-height // self.stride) * -(-width // self.stride)
         if self.training and values < 2:
             raise ValueError(
                 f"training normalises over at least 2 values of a channel, got {values} in the last stage "
-                f"from an input of {shape}: take more or larger images"
+                f"from an input of {tuple(x.shape)}: take more or larger images"
             )
 
 

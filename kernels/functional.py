@@ -1,6 +1,5 @@
 """The local relation operator: one entry point for every implementation."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -8,13 +7,11 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from .autocast import autocasting, without_autocast
 from .derivatives import transform_refusal
 from .problem import DTYPES, Problem, require_choice, resolve_padding
 from .registry import IMPLEMENTATIONS, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
-
-# Found out once, as a compiler cannot trace the question.
-_AUTOCAST = frozenset(name for name in ("cpu", "cuda", "mps", "xpu") if torch.amp.is_autocast_available(name))
 
 
 def local_relation(
@@ -85,7 +82,7 @@ def local_relation(
     _require_plain(name, operands)
     if problem.batch == 0:
         return _empty(problem, *operands)
-    with _without_autocast(value.device):
+    with without_autocast(value.device):
         out = IMPLEMENTATIONS[name].module.run(problem, *operands, **options)
     return out.contiguous(memory_format=MEMORY_FORMATS[problem.memory_format])
 
@@ -145,7 +142,7 @@ def _require_like(name: str, tensor: Tensor, shape: tuple[int, ...], dtypes: set
 def _autocast(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> tuple[Any, ...]:
     """The operands as autocast wants them where it is on: all but float64 in its dtype, and a float32 prior kept."""
     operands = (query, key, value, prior)
-    if not isinstance(value, Tensor) or not _autocasting(value.device):
+    if not isinstance(value, Tensor) or not autocasting(value.device):
         return operands
     dtype = torch.get_autocast_dtype(value.device.type)
     kept = ({torch.float64}, {torch.float64}, {torch.float64}, {torch.float64, torch.float32})
@@ -153,15 +150,6 @@ def _autocast(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -
         x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() and x.dtype not in dtypes else x
         for x, dtypes in zip(operands, kept, strict=True)
     )
-
-
-def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """What an implementation computes in float32 stays there."""
-    return torch.autocast(device.type, enabled=False) if _autocasting(device) else nullcontext()
-
-
-def _autocasting(device: torch.device) -> bool:
-    return device.type in _AUTOCAST and torch.is_autocast_enabled(device.type)
 
 
 def _chosen(implementation: str, problem: Problem, device: torch.device, *, backward: bool) -> str:

@@ -1,5 +1,7 @@
 """The local relation layer: key, query and output 1×1 convolutions around the operator (paper, Fig. 2)."""
 
+from typing import TypedDict
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,18 @@ from .problem import Problem, require_choice, require_int, resolve_padding
 from .registry import IMPLEMENTATIONS
 
 PRIORS = ("network", "table", "none")
+
+
+class LayerOptions(TypedDict, total=False):
+    """What a `LocalRelation2d` takes that changes no shape, and is not where or of which dtype it is."""
+
+    composability: str
+    prior: str
+    prior_hidden: int | None
+    padding_mode: str
+    channel_order: str
+    bias: bool
+    implementation: str
 
 
 class LocalRelation2d(nn.Module):

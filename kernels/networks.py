@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 
 from .bottleneck import BottleneckNet, Stage, convolution_stem, relation_stem, spatial_conv
-from .layer import LocalRelation2d
+from .layer import LayerOptions, LocalRelation2d
 from .problem import require_choice
 
 BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -22,19 +22,12 @@ class NetworkOptions(TypedDict, total=False):
     dtype: torch.dtype | None
 
 
-class RelationOptions(TypedDict, total=False):
+class RelationOptions(LayerOptions, total=False):
     """What an LR-Net passes on to every `LocalRelation2d`, whose defaults hold for what is left out."""
 
     kernel_size: int
     m: int
     dilation: int
-    composability: str
-    prior: str
-    prior_hidden: int | None
-    padding_mode: str
-    channel_order: str
-    bias: bool
-    implementation: str
 
 
 class LRNetOptions(NetworkOptions, RelationOptions, total=False):
@@ -88,7 +81,8 @@ def resnet(
 ) -> BottleneckNet:
     """ResNet of depth 26, 50 or 101: (N, in_channels, H, W) → (N, classes), H and W at least 32.
 
-    He et al. 2016, with a stage's stride in its first 3×3 convolution, as torchvision has it. Arguments and what is
+    He et al. 2016, with a stage's stride in its first 3×3 convolution, as torchvision has it, whose weights fit in
+    their order: `load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values())))`. Arguments and what is
     raised are as in `lr_net`.
     """
     stages = stages_of(depth, 64)

@@ -4,15 +4,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _len_torch_dispatch_stack
+from torch._C._functorch import peek_interpreter_stack
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
+
+from .autocast import without_autocast
 
 
 class GeometricPrior(nn.Module):
     """Two 1×1 convolutions with a ReLU between, 2 → hidden → G, over the (dy, dx) of each tap (paper, Fig. 2).
 
     Calling it returns (G, k, k). Offsets run from −1 to 1 over the window. The second convolution has no bias:
-    a constant cancels in the softmax. Evaluated in full precision under autocast; kept between calls in eval mode
-    without gradients until a weight changes.
+    a constant cancels in the softmax. Evaluated in full precision under autocast; on a CPU, in eval mode without
+    gradients, kept between calls for as long as the weights have the numbers that it was computed from.
     """
 
     position: Tensor
@@ -32,37 +37,50 @@ class GeometricPrior(nn.Module):
         steps = torch.linspace(-1, 1, kernel_size) if kernel_size > 1 else torch.zeros(1)
         grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"))
         self.register_buffer("position", grid.to(device=device, dtype=self.expand.weight.dtype))
-        self._kept: tuple[list[tuple[int, int, int]], Tensor] | None = None
+        self._kept: tuple[list[Tensor], Tensor] | None = None
 
     def forward(self) -> Tensor:
         """(G, k, k)."""
-        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if self.training or torch.is_grad_enabled():
             return self._evaluate()
-        sources = [*self.parameters(), self.position]
-        if any(source.is_inference() for source in sources):  # such tensors do not count their updates
+        sources = [*self.parameters(), *self.buffers()]
+        if not _comparable(sources):
             return self._evaluate()
-        stamp = [(id(source), source._version, source.data_ptr()) for source in sources]  # noqa: SLF001
-        if self._kept is None or self._kept[0] != stamp:
-            # An ordinary tensor, so that what is kept in inference mode serves outside it too.
+        kept = self._kept
+        if kept is None or not _equal(kept[0], sources):
+            # Ordinary tensors, so that what is kept in inference mode serves outside it too.
             with torch.inference_mode(mode=False), torch.no_grad():
-                self._kept = stamp, self._evaluate()
-        return self._kept[1]
-
-    def train(self, mode: bool = True) -> "GeometricPrior":
-        """Switch between training and evaluation, forgetting what evaluation kept."""
-        self._kept = None
-        return super().train(mode)
+                kept = [source.clone() for source in sources], self._evaluate()
+            self._kept = kept
+        return kept[1].clone()  # the caller may write into it
 
     def _evaluate(self) -> Tensor:
-        with torch.autocast(self.position.device.type, enabled=False):
+        with without_autocast(self.position.device):
             return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
-
-    def _apply(self, *args: Any, **kwargs: Any) -> Any:
-        self._kept = None
-        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}
+
+
+def _comparable(sources: list[Tensor]) -> bool:
+    """Whether the tensors' numbers alone decide a result, and can be read at once.
+
+    Nothing cheaper tells whether a weight has changed: fused optimizers, and writes to `.data`, do not count in a
+    tensor's version. On a GPU a comparison would wait for the device, and take longer than an evaluation.
+    """
+    # Compilers, other modes and torch.func see a call once and run it on other numbers.
+    if torch.compiler.is_compiling() or _len_torch_dispatch_stack() or peek_interpreter_stack() is not None:
+        return False
+    return all(
+        source.is_cpu and type(source) in {Tensor, nn.Parameter} and unpack_dual(source).tangent is None
+        for source in sources
+    )
+
+
+def _equal(kept: list[Tensor], sources: list[Tensor]) -> bool:
+    return len(kept) == len(sources) and all(
+        old.dtype == new.dtype and torch.equal(old, new) for old, new in zip(kept, sources, strict=True)
+    )
 
 
 class TablePrior(nn.Module):

@@ -7,6 +7,7 @@ from reports.contents import all_figures, build
 from reports.files import write_figure, write_files
 from reports.folder import OutputError, replace_folder, require_replaceable
 from reports.html import render
+from reports.profiles import with_profiles
 from reports.rows import Run
 
 _ENTRIES = frozenset({"index.html", "plots", "report.md", "tables"})
@@ -30,7 +31,7 @@ def write_report(runs: Sequence[Run], out: Path) -> dict[str, Path]:
         OutputError: `out` is taken by something that is no report.
     """
     require_replaceable(out, _ENTRIES)
-    report = build(runs)
+    report = build(with_profiles(runs, out))
 
     def write(folder: Path) -> None:
         write_files(report, folder)

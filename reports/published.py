@@ -1,5 +1,6 @@
 """A page on the runs in a folder: what each one says in short, and where its report and its files are."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,20 @@ from reports import verdict
 from reports.contents import view_of
 from reports.environments import command_of
 from reports.html import index_page
+from reports.learning import TABLE, load, sentences
+from reports.learning_claims import claims
 from reports.rows import Run, load_run
+from reports.style import counted
 
 _LINKS = {
     "Report": "report/index.html",
     "Report as Markdown": "report/report.md",
     "Rows": "results.csv",
+    "Environment": "environment.json",
+}
+_LEARNING_LINKS = {
+    "Report as Markdown": "report/learning.md",
+    "Rows": TABLE,
     "Environment": "environment.json",
 }
 
@@ -29,6 +38,7 @@ class Entry:
     facts: dict[str, str]
     paragraphs: Sequence[str]
     links: dict[str, str]
+    started: str
 
 
 def write_index(folder: Path) -> Path:
@@ -40,27 +50,40 @@ def write_index(folder: Path) -> Path:
     paths = sorted(path.parent for path in folder.glob("*/environment.json"))
     if not paths:
         raise RunFolderError(f"{folder} holds no run folders")
-    runs = sorted((load_run(path, path.name) for path in paths), key=_started, reverse=True)
+    # A learning run has a table, a page and verdicts of its own.
+    entries = [
+        _learning_entry(path) if (path / TABLE).is_file() else _entry(load_run(path, path.name)) for path in paths
+    ]
     page = folder / "index.html"
-    replace_text(page, index_page([_entry(run) for run in runs]))
+    replace_text(page, index_page(sorted(entries, key=lambda entry: entry.started, reverse=True)))
     return page
-
-
-def _started(run: Run) -> str:
-    return str(run.environment.get("started", ""))
 
 
 def _entry(run: Run) -> Entry:
     statuses = Counter(run.rows["status"])
+    started = str(run.environment.get("started", ""))
     facts = {
-        "Measured": _started(run)[:10] or "date not kept",
+        "Measured": started[:10] or "date not kept",
         "Device": "; ".join(sorted(run.rows["device"].unique())) or "none",
         "Versions": ", ".join(f"{name} {version}" for name, version in _versions(run).items()) or "not kept",
         "Cases": ", ".join(f"{count} {status}" for status, count in statuses.most_common()) or "none",
         "Command": f"`{command_of(run)}`",
     }
     links = {text: f"{run.path.name}/{file}" for text, file in _LINKS.items() if (run.path / file).is_file()}
-    return Entry(run.name, facts, verdict.section(view_of([run])).paragraphs, links)
+    return Entry(run.name, facts, verdict.section(view_of([run])).paragraphs, links, started)
+
+
+def _learning_entry(path: Path) -> Entry:
+    run = load(path)
+    started = str(run.environment.get("started", ""))
+    facts = {
+        "Trained": started[:10] or "date not kept",
+        "Device": "cpu",
+        "Trainings": counted(len(run.rows), "training"),
+        "Command": f"`{shlex.join(run.environment.get('argv', []))}`",
+    }
+    links = {text: f"{path.name}/{file}" for text, file in _LEARNING_LINKS.items() if (path / file).is_file()}
+    return Entry(run.name, facts, [text.replace("**", "") for text in sentences(claims(run.rows))], links, started)
 
 
 def _versions(run: Run) -> dict[str, Any]:

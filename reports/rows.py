@@ -20,7 +20,8 @@ CASE = [*PARAMETERS, "device"]
 _FILLED = ["implementation", "mode", "scope", "dtype", "status"]
 _CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache")
 _WORDS = ("kind", "bound", "reason", "device", "settings", "stop", "timer", "throttle", "tainted", "fingerprint")
-_TEXT = frozenset({*_FILLED, *_CHOICES, *_WORDS, "torch_compile"})
+_PLACE = ("host", "gpu_uuid")
+_TEXT = frozenset({*_FILLED, *_CHOICES, *_WORDS, *_PLACE, "torch_compile"})
 _NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
 _NO_NUMBER = ("", "nan", "inf", "-inf")
 

@@ -153,10 +153,11 @@ class Browser {
 
   line(row) {
     const line = document.createElement("tr");
-    for (const { numeric, words, codes } of this.columns) {
+    for (const { name, numeric, words, codes } of this.columns) {
       const text = words[codes[row]] ?? "–";
       const cell = line.appendChild(element("td", text));
-      if (numeric) cell.className = "number";
+      if (name === "profile" && codes[row] >= 0) cell.replaceChildren(element("a", text, { href: encodeURI(text) }));
+      else if (numeric) cell.className = "number";
       else if (text.length > 30) cell.className = "long";
     }
     return line;

@@ -51,7 +51,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 class InProcess:
     """A worker that is no process: what a test plants here is what is measured."""
 
-    def __init__(self, setup: Setup, *_: Any) -> None:
+    def __init__(self, setup: Setup, *_: Any, **__: Any) -> None:
         self.runner = Runner(torch.device(setup.device), setup.timing)
         self.prepare, self.turn, self.fits = self.runner.prepare, self.runner.turn, self.runner.fits
 
@@ -59,6 +59,9 @@ class InProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
         pass
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -74,7 +77,7 @@ def runner() -> Measured:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs measure in this process."""
-    monkeypatch.setattr("bench.measuring.Worker", InProcess)
+    monkeypatch.setattr("bench.executors.station.Worker", InProcess)
 
 
 @pytest.fixture

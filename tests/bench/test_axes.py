@@ -57,7 +57,7 @@ def test_values_are_read(text: str, name: str, values: tuple[Value, ...]) -> Non
         ("prior=yes", "'yes'"),
         ("dtype=fp16", "'fp16'"),
         ("mode=forwards", "'forwards'"),
-        ("scope=network", "'network'"),
+        ("scope=model", "'model'"),
         ("cache=warm", "'warm'"),
         ("composability=division", "'division'"),
     ],
@@ -86,14 +86,15 @@ def test_the_message_lists_what_there_is() -> None:
 
 def test_axes_set_every_field_of_a_case() -> None:
     fields = {field for axis in AXES.values() for field in axis.fields}
-    assert fields == {*Problem.__dataclass_fields__, "scope", "mode", "cache"}
+    assert fields == {*Problem.__dataclass_fields__, "scope", "mode", "cache", "depth", "torch_compile"}
 
 
 @pytest.mark.parametrize("name", AXES)
 def test_every_axis_reaches_the_case(name: str) -> None:
     texts = {"padding": "0", "prior": "false", "hw": "9", "kernel_size": "3", "dilation": "2", "m": "3"}
     _, values = parse_axis(f"{name}={texts.get(name) or AXES[name].values.split(' | ')[-1].replace('integer', '17')}")
-    (one, *_others) = expand(SWEEPS["quick"], {name: values}, ["unfold"])
+    sweep = "networks" if name in {"scope", "mode", "depth", "torch_compile"} else "quick"
+    (one, *_others) = expand(SWEEPS[sweep], {name: values}, ["unfold"])
     assert {one.parameters()[field] for field in AXES[name].fields} == set(values)
 
 

@@ -36,7 +36,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Outcome(len(list(tasks)), [], 0, 1.0)
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr("bench.measuring.Worker", InProcess)
+    monkeypatch.setattr("bench.executors.station.Worker", InProcess)
     monkeypatch.setattr(gpu, "Worker", InProcess)
     monkeypatch.setattr(gpu, "_DEVICE", CPU)
     monkeypatch.setattr(gpu, "expand", lambda *_: state["cases"])

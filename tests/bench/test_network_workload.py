@@ -111,7 +111,7 @@ SPOILED: dict[str, Callable[[Run], Run]] = {
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
 def test_wrong_layers_are_incorrect(spoil: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Large enough for every stage to have windows that are not all border.
-    sizes = {"height": 64, "width": 64, "m": 8, "dtype": dtype}
+    sizes: dict[str, Any] = {"height": 64, "width": 64, "m": 8, "dtype": dtype}
     monkeypatch.setattr(chunked, "run", spoil(chunked.run))
     step = Runner(CPU, TIMING).prepare(network_case(mode="training", **sizes))
     assert step.row["status"] == "incorrect"

@@ -225,7 +225,7 @@ def test_ten_thousand_rows_resume_at_once(tmp_path: Path) -> None:
         path.write_text("".join(json.dumps({**one, "batch": n}) + "\n" for n in range(10_000)), encoding="utf-8")
     start = time.process_time()
     recovered = recover(folder)
-    ready = finished(recovered.rows.values(), MARK, frozenset())
+    ready = finished(recovered.rows.values(), {MARK}, frozenset())
     seconds = time.process_time() - start
     assert (len(ready), recovered.warnings) == (10_000, ())
     assert len(folder.csv_path.read_text(encoding="utf-8").splitlines()) == 10_001

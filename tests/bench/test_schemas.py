@@ -43,7 +43,13 @@ def require_valid(path: Path) -> None:
 def measured(**changes: Any) -> Row:
     numbers: Row = {"latency_ms": 1.0, "latency_p20_ms": 1.0, "latency_p80_ms": 1.0, "samples": 7, "images_per_s": 2e3}
     numbers |= {"timer": "wall", "tainted": False}
-    row = {**dict.fromkeys(COLUMNS), **case().parameters(), "device": "a CPU", "fingerprint": "0123456789ab"}
+    row = {
+        **dict.fromkeys(COLUMNS),
+        **case().parameters(),
+        "device": "a CPU",
+        "fingerprint": "0123456789ab",
+        "host": "here",
+    }
     return {**row, "status": "ok", **numbers, **changes}
 
 

@@ -15,6 +15,10 @@ from torch.nn.attention import flex_attention
 from kernels import flex
 from kernels.compilation import compiled_alone
 
+# torch lists the functions that `with torch.device(…)` steers when it needs them first: before they are replaced here.
+with torch.device("cpu"):
+    torch.empty(0)
+
 
 def poisoned(allocate: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The same allocation, filled with NaN where the dtype has one."""
@@ -29,9 +33,17 @@ def poisoned(allocate: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return allocate_poisoned
 
 
+@pytest.fixture
+def compiles(request: pytest.FixtureRequest) -> bool:
+    """Whether the test truly compiles, as one marked so does."""
+    return request.node.get_closest_marker("compiles") is not None
+
+
 @pytest.fixture(autouse=True)
-def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def poisoned_memory(monkeypatch: pytest.MonkeyPatch, *, compiles: bool) -> None:
     """Fill what torch.empty and its kin return, so that an element nobody writes shows up as NaN."""
+    if compiles:
+        return  # the compiler would trace the poisoning
     for name in ("empty", "empty_like", "empty_strided", "empty_permuted"):
         monkeypatch.setattr(torch, name, poisoned(getattr(torch, name)))
     for name in ("new_empty", "new_empty_strided"):
@@ -39,9 +51,11 @@ def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def eager_stance() -> Iterator[None]:
-    """Run what torch.compile wraps as plain Python; test_compiled.py overrides this."""
-    with torch.compiler.set_stance("force_eager"):
+def eager_stance(*, compiles: bool) -> Iterator[None]:
+    """Run what torch.compile wraps as plain Python, unless the test compiles."""
+    if compiles:
+        torch.compiler.reset()
+    with torch.compiler.set_stance("default" if compiles else "force_eager"):
         yield
 
 

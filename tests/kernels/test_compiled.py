@@ -1,13 +1,12 @@
 """`compiled`, truly compiled: seconds a case, so a few that cover much."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
 from tests.cases import Case, draw, run, take
 
 pytestmark = [
+    pytest.mark.compiles,
     pytest.mark.slow,
     # Tracing an autograd.Function, torch itself makes an instance of it.
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
@@ -33,18 +32,6 @@ CASES = {
         prior=None,
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def poisoned_memory() -> None:
-    """None here: the compiler would trace the poisoning."""
-
-
-@pytest.fixture(autouse=True)
-def eager_stance() -> Iterator[None]:
-    """Compile what is wrapped for it."""
-    with torch.compiler.set_stance("default"):
-        yield
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

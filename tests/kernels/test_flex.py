@@ -1,6 +1,5 @@
 """`flex`: gradients by FlexAttention's definition, what its compiled kernels give, and the sequences it is made of."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,8 @@ from kernels.sequence import Sequence
 from tests.cases import DEVICE, Case, Inputs, differentiated, posed, run, run_forward
 from tests.kernels.conftest import traced
 from tests.oracle import QUANTITIES
+
+pytestmark = pytest.mark.compiles
 
 CASES = {
     "defaults": Case(),
@@ -30,18 +31,6 @@ CASES = {
 }
 SIZES: dict[str, Any] = {"batch": 1, "channels": 2, "height": 3, "width": 3, "kernel_size": 3, "m": 1, "padding": 1}
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-
-
-@pytest.fixture(autouse=True)
-def poisoned_memory() -> None:
-    """None here: the compiler would trace the poisoning."""
-
-
-@pytest.fixture(autouse=True)
-def eager_stance() -> Iterator[None]:
-    """Compile what is wrapped for it."""
-    with torch.compiler.set_stance("default"):
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """The operator in other people's graphs: torch.library's own checks, torch.compile, torch.export, CUDA graphs."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,22 +11,10 @@ from kernels import LocalRelation2d, local_relation
 from tests.cases import DEVICE, Case, draw, take
 
 pytestmark = [
+    pytest.mark.compiles,
     # Tracing an autograd.Function, torch itself makes an instance of it.
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def poisoned_memory() -> None:
-    """None here: the compiler would trace the poisoning."""
-
-
-@pytest.fixture(autouse=True)
-def eager_stance() -> Iterator[None]:
-    """Compile what is wrapped for it."""
-    torch.compiler.reset()
-    with torch.compiler.set_stance("default"):
-        yield
 
 
 def operands_of(case: Case, *, gradients: bool) -> tuple[list[Tensor | None], list[int], str]:

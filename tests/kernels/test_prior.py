@@ -1,10 +1,7 @@
-"""The geometric prior: its grid, its network, and what evaluation keeps between calls."""
-
-from collections.abc import Callable
+"""The geometric prior: its grid and its network."""
 
 import pytest
 import torch
-from torch import Tensor
 
 from kernels import GeometricPrior, TablePrior
 
@@ -44,90 +41,6 @@ def test_table_is_learned_and_zero_at_first() -> None:
     output.sum().backward()
     assert prior.table.grad is not None
     torch.testing.assert_close(prior.table.grad, torch.ones(3, 5, 5))
-
-
-def step(prior: GeometricPrior) -> None:
-    optimizer = torch.optim.SGD(prior.parameters(), 0.1)
-    for parameter in prior.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step()
-
-
-def load(prior: GeometricPrior) -> None:
-    torch.manual_seed(7)
-    prior.load_state_dict(GeometricPrior(8, 3).state_dict())
-
-
-def assign(prior: GeometricPrior) -> None:
-    prior.load_state_dict({name: tensor + 1 for name, tensor in prior.state_dict().items()}, assign=True)
-
-
-def update(prior: GeometricPrior) -> None:
-    with torch.no_grad():
-        prior.project.weight.add_(1)
-
-
-def set_data(prior: GeometricPrior) -> None:
-    prior.project.weight.data = prior.project.weight.data + 1
-
-
-def replace_parameter(prior: GeometricPrior) -> None:
-    prior.project.weight = torch.nn.Parameter(prior.project.weight.detach() + 1)
-
-
-def move_grid(prior: GeometricPrior) -> None:
-    prior.position.mul_(2)
-
-
-def to_float64(prior: GeometricPrior) -> None:
-    prior.double()
-
-
-def train_and_back(prior: GeometricPrior) -> None:
-    prior.train()
-    step(prior)
-    prior.eval()
-
-
-CHANGES = (step, load, assign, update, set_data, replace_parameter, move_grid, to_float64, train_and_back)
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_kept_prior_is_never_stale(change: Callable[[GeometricPrior], None], mode: Callable[[], torch.no_grad]) -> None:
-    torch.manual_seed(0)
-    prior = GeometricPrior(8, 3).eval()
-    with mode():
-        before = prior()
-    change(prior)
-    with mode():
-        after = prior()
-    with torch.enable_grad():
-        fresh: Tensor = prior().detach()
-    torch.testing.assert_close(after, fresh, rtol=0, atol=0)
-    assert not torch.equal(after.double(), before.double())
-
-
-def test_evaluation_keeps_the_prior() -> None:
-    prior = GeometricPrior(8, 3).eval()
-    with torch.no_grad():
-        assert prior() is prior()
-    assert prior() is not prior()
-    prior.train()
-    with torch.no_grad():
-        assert prior() is not prior()
-
-
-def test_a_prior_kept_in_inference_mode_serves_training() -> None:
-    """What was kept there is no use to autograd; gradients come from a fresh one."""
-    prior = GeometricPrior(8, 3).eval()
-    with torch.inference_mode():
-        prior()
-    with torch.no_grad():
-        kept = prior()
-    (kept * torch.ones(8, 3, 3, requires_grad=True)).sum().backward()
-    prior().sum().backward()
-    assert prior.project.weight.grad is not None
 
 
 def test_autocast_leaves_the_prior_in_full_precision() -> None:

@@ -122,9 +122,10 @@ def test_environment_with_odd_values_has_a_page(make_run: MakeRun, odd: Any) -> 
 def test_older_schemas_are_read_without_a_warning(make_run: MakeRun, version: int) -> None:
     run = make_run([])
     names = [name for name in COLUMNS if SINCE.get(name, 1) <= version]
-    lines = [[str(row.get(name, "")) for name in names] for row in sweep({"unfold": 1.0, "triton": 9.0})]
     with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([names, *lines])
+        table = csv.DictWriter(file, names, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(sweep({"unfold": 1.0, "triton": 9.0}))
     (run / "environment.json").write_text(json.dumps({**ENVIRONMENT, "schema_version": version}))
     page = outcome(run)
     assert "Warnings" not in page

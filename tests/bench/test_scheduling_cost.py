@@ -1,0 +1,18 @@
+"""What a case costs besides being measured."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize(("executor", "most_ms"), [(["local", "1"], 20), (["local", "2"], 20), (["ray"], 50)])
+def test_a_thousand_cases_cost_little(executor: list[str], most_ms: float) -> None:
+    command = [sys.executable, "-m", "tests.bench.scheduling_cost", *executor]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    found = re.search(r"cost: ([\d.]+) ms a case", done.stdout)
+    assert found is not None
+    assert float(found[1]) <= most_ms
