@@ -5,6 +5,9 @@ from pathlib import Path
 from reports.markdown import markdown
 from reports.sections import Figure, Report, Table
 
+# No measurement has more.
+_DIGITS = "%.9g"
+
 
 def write_files(report: Report, folder: Path) -> None:
     """Write plots/, tables/ and report.md into a folder that has none of them."""
@@ -24,10 +27,10 @@ def write_figure(figure: Figure, folder: Path) -> list[Path]:
     paths = [folder / f"{figure.name}.{ending}" for ending in ("svg", "png", "csv")]
     paths[0].write_text(drawn.vector, encoding="utf-8")
     paths[1].write_bytes(drawn.pixels)
-    figure.data.to_csv(paths[2], index=False)
+    figure.data.to_csv(paths[2], index=False, float_format=_DIGITS)
     return paths
 
 
 def write_table(table: Table, folder: Path) -> None:
     """Write a table as NAME.csv, every column and row of it."""
-    table.frame.to_csv(folder / f"{table.name}.csv", index=False)
+    table.frame.to_csv(folder / f"{table.name}.csv", index=False, float_format=_DIGITS)

@@ -33,7 +33,7 @@ _CAPTION = (
     "moves; 1 is a formula that has the axis right."
 )
 # More points of a line than this hide one another.
-_MOST_POINTS = 250
+_MOST_POINTS = 120
 # More figures than this make the page slow.
 _MOST_FIGURES = 6
 

@@ -25,7 +25,7 @@ _FRONTIER_CAPTION = (
     "memory; none where the sweep ended first."
 )
 _LOST = "out_of_memory"
-_MOST_POINTS = 250
+_MOST_POINTS = 120
 # More figures than this make the page slow.
 _MOST_FIGURES = 6
 

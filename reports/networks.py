@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.results import KINDS
 from reports.figures import LATENCY, MEMORY, THROUGHPUT, Metric, lines_of
-from reports.parameters import KEYS, PLACE, SCOPES, SETTING, Axis, implementations
+from reports.parameters import KEYS, OF_NETWORKS, PLACE, SCOPES, SETTING, Axis, implementations
 from reports.plots import Panel
 from reports.rows import columns, measured
 from reports.sections import Figure, Section, Table
@@ -28,7 +28,7 @@ _PARTS_CAPTION = (
     "By the formula is aggregation's share of the paper's cost."
 )
 _LARGEST = Metric("largest_batch", "largest batch", "images")
-_ASKED = ("depth", "torch_compile", "batch")
+_ASKED = (*OF_NETWORKS, "batch")
 
 
 def section(view: View) -> Section:

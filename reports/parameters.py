@@ -13,6 +13,7 @@ SCOPES = ("operator", "layer", "network")
 MODES = ("forward", "backward", "forward_backward", "training")
 COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "kind", "mode", "scope")]
 IMAGE = ("height", "width")
+OF_NETWORKS = ("depth", "torch_compile")
 # What is never compared in one figure or mean, as it is a setting and no size.
 SETTING = ["dtype", "cache"]
 # Columns that pool() adds: the device, with the run where runs overlap, and a number for what is paired.

@@ -19,7 +19,7 @@ BOUNDS: Mapping[str, str] = {
     "bound_issue_ms": "instruction issue",
 }
 _LINES = ("memory", "arithmetic")
-_MOST_POINTS = 250
+_MOST_POINTS = 120
 # How far the lines reach beyond the points, to either side.
 _ENDS = np.array([1 / 1.5, 1.5])
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from reports.parameters import AXES, COORDINATES, IMAGE, KEYS, PLACE, PROBLEM_AXIS, SCOPES, SETTING, Axis
+from reports.parameters import AXES, COORDINATES, IMAGE, KEYS, OF_NETWORKS, PLACE, PROBLEM_AXIS, SCOPES, SETTING, Axis
 from reports.style import Value, show
 
 _MOST_PROBLEMS = 12
@@ -121,8 +121,8 @@ def coordinates(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(base: pd.Series) -> str:
-    """A point in words."""
-    at = {str(name): value for name, value in base.items() if value != ""}
+    """A point of an operator or a layer in words."""
+    at = {str(name): value for name, value in base.items() if value != "" and name not in OF_NETWORKS}
     parts = []
     if at.get("height") == at.get("width") and "height" in at:
         parts.append(f"{show(at.pop('height'))}×{show(at.pop('width'))} pixels")
