@@ -193,7 +193,7 @@ def _connect(address: str) -> None:
         return
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address == "local":
-        # Ray guards a new cluster by a token; given none, it leaves one in the user's home, which changes other clusters.
+        # Ray guards a new cluster by a token; given none, it leaves one in the user's home, where others take it.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     known = address if address not in ("auto", "local") else os.environ.get("RAY_ADDRESS", "")
     if known and address != "local":
@@ -210,12 +210,9 @@ def _connect(address: str) -> None:
                 logging_level=logging.ERROR,
             )
         except (ConnectionError, RuntimeError, RayError, SystemExit) as error:
-            if "InvalidAuthToken" in str(error):
-                raise UsageError(
-                    f"the Ray cluster at {address} wants a token: set RAY_AUTH_MODE=token here too"
-                ) from None
             first = str(error).strip().partition("\n")[0]
-            raise UsageError(f"no Ray cluster answers at --address {address}: {first}") from None
+            hint = "if it wants a token, RAY_AUTH_MODE=token has to be set here too"
+            raise UsageError(f"no Ray cluster answers at --address {address}: {first}; {hint}") from None
 
 
 def _require_answer(address: str) -> None:
