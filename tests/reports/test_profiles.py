@@ -22,7 +22,7 @@ def test_the_profiled_row_links_its_page(make_run: MakeRun) -> None:
     run = make_run(rows)
     leave_profile(run, 2, rows[1])
     page = page_of(run)
-    links = [link["href"] for link in outline_of(page).of("a") if str(link.get("href")).startswith("..")]
+    links = [href for link in outline_of(page).of("a") if (href := link["href"] or "").startswith("..")]
     assert links == ["../profiles/2/profile.md"]
     assert (run / "report" / links[0]).resolve().read_text(encoding="utf-8") == "# A profile\n"
     cells = page[: page.index(links[0])].rpartition("<tr>")[2]
