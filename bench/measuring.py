@@ -205,7 +205,10 @@ def _measure(cases: Sequence[Case], crew: Crew, folder: RunFolder, marks: Mappin
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Let a Ctrl-C wait until a case is written whole."""
+    """Let a Ctrl-C wait until a case is written whole; one that is ignored, as in a shell's background, stays so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
     held: list[int] = []
     usual = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from bench.cases import Case
 from bench.lock import locked
+from bench.measuring import _interrupts_held_back
 from bench.results import COLUMNS, SCHEMA_VERSION, Row, RunFolder
 from bench.resume import DISCARDED, finished, key_of, recover
 from bench.runner import Runner
@@ -230,3 +232,18 @@ def test_ten_thousand_rows_resume_at_once(tmp_path: Path) -> None:
     assert (len(ready), recovered.warnings) == (10_000, ())
     assert len(folder.csv_path.read_text(encoding="utf-8").splitlines()) == 10_001
     assert seconds <= 2.0
+
+
+@pytest.mark.parametrize(("handler", "raised"), [(signal.default_int_handler, True), (signal.SIG_IGN, False)])
+def test_an_interrupt_waits_for_a_row_unless_it_is_ignored(handler: Any, *, raised: bool) -> None:
+    usual = signal.signal(signal.SIGINT, handler)
+    written, interrupted = False, False
+    try:
+        with _interrupts_held_back():
+            signal.raise_signal(signal.SIGINT)
+            written = True
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert (written, interrupted) == (True, raised)
