@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,8 @@ import pytest
 from bench.results import RunFolder
 from tests.bench.conftest import Invoke
 from tests.bench.test_resume import arguments, keys_of, require_whole, rows_of
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")
 
 ROOT = Path(__file__).parents[2]
 RAY = Path(sys.executable).with_name("ray")
