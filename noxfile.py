@@ -44,7 +44,7 @@ def tests_gpu(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format (ruff)."""
-    install(session, "lint")
+    session.install("--constraint", "constraints.txt", *nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
@@ -52,7 +52,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types (mypy, strict)."""
-    install(session, "lint")
+    install(session, "types")
     session.run("mypy")
 
 
