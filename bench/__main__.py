@@ -8,6 +8,17 @@ import typer
 
 from .run_commands import app as run_commands
 
+# Options of several commands.
+Axes = Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+NewFolder = Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")]
+# And of one, too long to stand in a signature.
+Retry = Annotated[list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")]
+Yardsticks = Annotated[
+    bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
+]
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -55,28 +66,24 @@ def run(  # noqa: PLR0913
     sweep: Annotated[
         str | None, typer.Argument(help="a named sweep; quick on a CPU, axes on a GPU if left out")
     ] = None,
-    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
+    axis: Axes = None,
     implementation: Annotated[
         list[str] | None, typer.Option(help="implementations, comma-separated or repeated")
     ] = None,
     mode: Annotated[
         str | None, typer.Option(help="forward,backward,forward_backward; of a network forward,training")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    device: Device = "auto",
     devices: Annotated[str | None, typer.Option(help="several of this machine's GPUs: all, or numbers as 0,2")] = None,
     executor: Annotated[str, typer.Option(help="local, or ray for the devices of a Ray cluster")] = "local",
     address: Annotated[str | None, typer.Option(help="with --executor ray: auto, HOST:PORT or local")] = None,
     shard: Annotated[str | None, typer.Option(help="a part, I/N; auto or auto/N in a scheduler's array")] = None,
-    out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
+    out: NewFolder = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
-    yardsticks: Annotated[
-        bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
-    ] = None,
+    yardsticks: Yardsticks = None,
     energy: Annotated[bool, typer.Option("--energy", help="also energy per call on a GPU, a second a case")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
-    retry: Annotated[
-        list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")
-    ] = None,
+    resume: Resume = False,
+    retry: Retry = None,
     case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for a case, compilation included")] = 600.0,
     order: Annotated[Order, typer.Option(help="whether the implementations of a problem take turns")] = Order.ROTATED,
     try_all: Annotated[
@@ -107,7 +114,7 @@ def run(  # noqa: PLR0913
 
 
 @app.command()
-def doctor(device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto") -> None:
+def doctor(device: Device = "auto") -> None:
     """Measure the machine itself: timer, roofs, noise, clocks, other users; runs use what it finds."""
     from .doctor_session import run_doctor
     from .session import Request
@@ -117,7 +124,7 @@ def doctor(device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")
 
 @app.command()
 def gpu(
-    out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
+    out: NewFolder = None,
     minutes: Annotated[float, typer.Option(min=1.0, help="for everything; what is left then is not measured")] = 8.0,
     tests: Annotated[bool, typer.Option(help="run the GPU's tests first, and measure nothing if one fails")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and an estimate, run nothing")] = False,
@@ -130,7 +137,7 @@ def gpu(
 
 @app.command()
 def learn(  # noqa: PLR0913
-    out: Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")] = None,
+    out: NewFolder = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="how many, from 0 on; 8, or 2 with --quick")] = None,
     minutes: Annotated[float, typer.Option(min=0.5, help="for everything; what is left then is left out")] = 10.0,
     variants: Annotated[
@@ -138,7 +145,7 @@ def learn(  # noqa: PLR0913
     ] = None,
     implementation: Annotated[str, typer.Option(help="of the layer; unfold trains such small maps fastest")] = "unfold",
     quick: Annotated[bool, typer.Option("--quick", help="windows 3 and 7 alone, from two seeds")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
+    resume: Resume = False,
 ) -> None:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
     from .learn import LearnRequest, run_learn
@@ -150,7 +157,7 @@ def learn(  # noqa: PLR0913
 @app.command("tune")
 def tune_(
     sweep: Annotated[str, typer.Argument(help="the named sweep whose problems are searched")] = "stages",
-    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
+    axis: Axes = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cuda:N")] = "auto",
     seconds: Annotated[float, typer.Option(min=1.0, help="for the search of a problem")] = 90.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the problems, search nothing")] = False,
@@ -175,7 +182,7 @@ def profile(  # noqa: PLR0913
     axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE for any axis")] = None,
     implementation: Annotated[str | None, typer.Option(help="an implementation or a yardstick")] = None,
     mode: Annotated[str | None, typer.Option(help="forward, backward or forward_backward")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    device: Device = "auto",
     out: Annotated[
         Path | None, typer.Option(help="a folder; RUN/profiles/LINE or a new one under reports/runs if left out")
     ] = None,
@@ -197,7 +204,7 @@ def profile(  # noqa: PLR0913
 def offline(  # noqa: PLR0913
     arch: Annotated[str, typer.Option(help="architectures, comma-separated")] = "sm_80,sm_90,sm_100",
     kernel: Annotated[list[str] | None, typer.Option(help="forward, query, key: comma-separated or repeated")] = None,
-    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")] = None,
+    axis: Axes = None,
     dump: Annotated[Path | None, typer.Option(help="a folder for each kernel's ptx, cubin, sass and json")] = None,
     csv: Annotated[Path | None, typer.Option(help="a file for the table")] = None,
     check: Annotated[bool, typer.Option("--check", help="exit with 1 where a limit is missed")] = False,

@@ -55,12 +55,6 @@ def looks(names: Iterable[str], yardsticks: Iterable[str] = ()) -> dict[str, Loo
     return chosen
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """The names once each, the known implementations first."""
-    known = list(LOOKS)
-    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
-
-
 def show(value: Value) -> str:
     """A value for people: four significant digits, and an en dash for what was not measured."""
     if value is None or value == "":

@@ -113,33 +113,51 @@ def table(
     return _measured(asked)
 
 
-def _measured(rows: pd.DataFrame) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
+def _counted(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """What there is to do, under the names of the columns; a layer's 1×1 convolutions as `projections_macs`."""
     n, c, k, m, s = (rows[name] for name in ("batch", "channels", "kernel_size", "m", "stride"))
-    pixels = n * (rows["height"] // s) ** 2
-    itemsize = rows["dtype"].map({"bfloat16": 2, "float32": 4})
-    work = rows["mode"].map(_MODES)
+    pixels, work = n * (rows["height"] // s) ** 2, rows["mode"].map(_MODES)
     layer = (rows["scope"] == "layer") * c * (c + 2 * c / m) * pixels
     macs = k**2 * (c + c / m) * pixels + layer
-    counts = {
+    return {
         "paper_cost": ((1 + s**2) / m + 1) * c * (c + k**2) * n * rows["height"] ** 2 / s**2,
         "macs": macs,
         "flops": 2 * macs * work,
-        "min_bytes": pixels * (2 * c + 2 * c / m) * itemsize * work,
+        "min_bytes": pixels * (2 * c + 2 * c / m) * _itemsize(rows) * work,
+        "projections_macs": layer,
     }
+
+
+def _bounded(rows: pd.DataFrame, counts: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
+    """The four bounds, under the names of the columns."""
+    n, c, k, m, s = (rows[name] for name in ("batch", "channels", "kernel_size", "m", "stride"))
+    macs, work = counts["macs"], rows["mode"].map(_MODES)
+    exps = k**2 * c / m * n * (rows["height"] // s) ** 2
     held = (rows["cache"] == "hot") * _L2
-    bounds = {
+    return {
         "bound_memory_ms": (counts["min_bytes"] - held).clip(lower=0) / 4.1e9,
         "bound_arithmetic_ms": macs * work / 3.1e10,
-        "bound_exp_ms": k**2 * c / m * pixels * work / 3.9e9,
-        "bound_issue_ms": (macs / 1.6 + 9 * k**2 * c / m * pixels) * work / 3.1e10,
+        "bound_exp_ms": exps * work / 3.9e9,
+        "bound_issue_ms": (macs / 1.6 + 9 * exps) * work / 3.1e10,
     }
+
+
+def _itemsize(rows: pd.DataFrame) -> pd.Series:
+    return rows["dtype"].map({"bfloat16": 2, "float32": 4})
+
+
+def _measured(rows: pd.DataFrame) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    n, c, k, s = (rows[name] for name in ("batch", "channels", "kernel_size", "stride"))
+    pixels, work = n * (rows["height"] // s) ** 2, rows["mode"].map(_MODES)
+    counts = _counted(rows)
+    bounds, layer = _bounded(rows, counts), counts.pop("projections_macs")
     times = pd.DataFrame(bounds)
     start, share, workspace = (
         rows["implementation"].map({name: make[i] for name, make in _MAKES.items()}) for i in range(3)
     )
     latency = (start / 1e3 + times.max(axis=1) / share) * rng.lognormal(0, 0.03, len(rows))
-    peak = (pixels * c * itemsize * (1 + work) + workspace * pixels * c * k**2 * work) / 2**20
+    peak = (pixels * c * _itemsize(rows) * (1 + work) + workspace * pixels * c * k**2 * work) / 2**20
     lost = peak > _MEMORY_MIB
     predicted = peak * rng.lognormal(0.05, 0.05, len(rows))
     throttled = rng.random(len(rows)) < 0.02
@@ -166,7 +184,7 @@ def _measured(rows: pd.DataFrame) -> pd.DataFrame:
         **{name: bound.where(operator) for name, bound in bounds.items()},
         "aggregation_ms": (0.6 * latency).where(~operator),
         "projections_ms": (0.35 * latency).where(~operator),
-        "aggregation_macs": (macs - layer).where(~operator),
+        "aggregation_macs": (counts["macs"] - layer).where(~operator),
         "projections_macs": layer.where(~operator),
     }
     found = rows.assign(predicted_mib=predicted)
