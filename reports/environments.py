@@ -10,6 +10,10 @@ from reports.rows import Run
 from reports.sections import Table
 
 _COMPARED = ("torch", "triton", "python", "cuda", "driver", "git_commit", "git_dirty", "cpu", "cores", "name")
+# What environment.json says beside the run's own machine and code, in keys of the same names.
+_ASIDE = frozenset({"devices", "doctor", "sweep"})
+# Whole environments of other runs: those that this one continued, and those that it was merged from.
+_OTHERS = frozenset({"earlier", "parts"})
 _CAPTION = "Where and how it was measured: all of environment.json, but for what doctor found."
 
 
@@ -24,7 +28,8 @@ def differences(runs: Sequence[Run]) -> list[str]:
     """Which of the keys that change times differ between the runs."""
     frame = _environments(runs).fillna("")
     differing = frame.index[frame.ne(frame.iloc[:, 0], axis=0).any(axis=1)]
-    return [key for key in differing if key.rpartition(".")[2] in _COMPARED]
+    own = [key for key in differing if key.partition(".")[0] not in _ASIDE]
+    return [key for key in own if key.rpartition(".")[2] in _COMPARED]
 
 
 def command_of(run: Run) -> str:
@@ -39,9 +44,9 @@ def _environments(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _without_checks(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment without doctor's checks, which have a table of their own, and the runs that it continued."""
+    """The environment without doctor's checks, which have a table of their own, and without other runs'."""
     doctor = environment.get("doctor")
-    kept = {name: value for name, value in environment.items() if name != "earlier"}
+    kept = {name: value for name, value in environment.items() if name not in _OTHERS}
     if isinstance(doctor, dict):
         kept["doctor"] = {name: value for name, value in doctor.items() if name != "checks"}
     return kept

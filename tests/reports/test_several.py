@@ -7,6 +7,7 @@ import pytest
 from bench.results import RunFolder
 from reports import several
 from reports.contents import view_of
+from reports.environments import differences, environment_table
 from reports.rows import load_runs
 from reports.sections import Section
 from tests.reports.conftest import MakeRun, case
@@ -53,3 +54,19 @@ def test_too_many_cases_are_left_to_the_command(make_run: MakeRun, monkeypatch: 
 
 def test_one_run_says_how_to_compare(make_run: MakeRun) -> None:
     assert "python -m reports RUN RUN" in section_of(made(make_run, "one", 2.0)).empty
+
+
+def test_what_a_merged_run_keeps_of_its_parts_is_no_difference(make_run: MakeRun) -> None:
+    environment = {"device": {"type": "cpu", "name": "cpu"}, "versions": {"torch": "2"}, "code": {"git_commit": "a"}}
+    devices = [{"host": "one", "name": "cpu"}, {"host": "two", "name": "cpu"}]
+    merged = {
+        **environment,
+        "code": {"git_commit": "b"},
+        "devices": devices,
+        "parts": [environment],
+        "doctor": {"torch": "2", "checks": [{"name": "timer"}]},
+        "sweep": {"name": "quick"},
+    }
+    runs = load_runs([make_run([case(1.0)], "whole", environment), make_run([case(1.0)], "merged", merged)])
+    assert differences(runs) == ["code.git_commit"]
+    assert not environment_table(runs).frame["key"].str.startswith("parts").any()
