@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .run_commands import app as run_commands
+from .commands.on_runs import app as run_commands
 
 # Options of several commands.
 Axes = Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")]
@@ -36,7 +36,7 @@ def list_(
     ] = "all",
 ) -> None:
     """Show what there is to measure."""
-    from .session import list_session
+    from .commands.run import list_session
 
     raise typer.Exit(list_session(what))
 
@@ -55,7 +55,7 @@ def table(  # noqa: PLR0913
     out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
 ) -> None:
     """Show the article's table for two networks: sizes, layers, parameters, multiply–adds, and published figures."""
-    from .table import run_table
+    from .commands.table import run_table
 
     image = {"height": size, "width": size, "in_channels": in_channels, "classes": classes}
     raise typer.Exit(run_table((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior}, out, form))
@@ -99,11 +99,11 @@ def run(  # noqa: PLR0913
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
 ) -> None:
     """Measure a sweep and leave a run folder."""
-    from .executors.place import Place
-    from .measuring import Conduct
-    from .rotation import Schedule
-    from .session import Request, Where, run_session
-    from .timing import Timing
+    from .commands.run import Request, Where, run_session
+    from .device.timing import Timing
+    from .run.place import Place
+    from .run.run import Conduct
+    from .run.schedule import Schedule
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
     where = Where(Place(device, executor, devices, address), shard)
@@ -116,8 +116,8 @@ def run(  # noqa: PLR0913
 @app.command()
 def doctor(device: Device = "auto") -> None:
     """Measure the machine itself: timer, roofs, noise, clocks, other users; runs use what it finds."""
-    from .doctor_session import run_doctor
-    from .session import Request
+    from .commands.doctor import run_doctor
+    from .commands.run import Request
 
     raise typer.Exit(run_doctor(Request(None, (), (), None, device)))
 
@@ -130,7 +130,7 @@ def gpu(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and an estimate, run nothing")] = False,
 ) -> None:
     """Test, measure and report a GPU in one run, fit to be published."""
-    from .gpu import Plan, run_gpu
+    from .commands.gpu import Plan, run_gpu
 
     raise typer.Exit(run_gpu(Plan(out, minutes, tests), dry_run=dry_run))
 
@@ -148,7 +148,7 @@ def learn(  # noqa: PLR0913
     resume: Resume = False,
 ) -> None:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
-    from .learn import LearnRequest, run_learn
+    from .learn.command import LearnRequest, run_learn
 
     request = LearnRequest(out, seeds, minutes, tuple(variants or ()), implementation, quick=quick, resume=resume)
     raise typer.Exit(run_learn(request))
@@ -163,8 +163,8 @@ def tune_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the problems, search nothing")] = False,
 ) -> None:
     """Search for faster launch settings of the fused kernels and keep them for this GPU."""
-    from .session import Request
-    from .tune_session import run_tune
+    from .commands.run import Request
+    from .commands.tune import run_tune
 
     request = Request(sweep, tuple(axis or ()), ("triton",), None, device, yardsticks=False)
     raise typer.Exit(run_tune(request, seconds, dry_run=dry_run))
@@ -193,8 +193,8 @@ def profile(  # noqa: PLR0913
 
     What CASE and the options leave open is as in the middle of the device's own sweep, or as in the row.
     """
-    from .profile_session import Wanted, run_profile
-    from .session import Request
+    from .commands.run import Request
+    from .profile.command import Wanted, run_profile
 
     request = Request(None, tuple(axis or ()), (implementation,) if implementation else (), mode, device)
     raise typer.Exit(run_profile(Wanted(" ".join(case or ()), request, out, calls, case_timeout)))
@@ -211,7 +211,7 @@ def offline(  # noqa: PLR0913
     record: Annotated[bool, typer.Option("--record", help="record the counts that the tests compare with")] = False,
 ) -> None:
     """Compile the fused kernels without a GPU and show what became of them."""
-    from .offline_session import OfflineRequest, run_offline
+    from .offline.command import OfflineRequest, run_offline
 
     kernels, axes = tuple(kernel or ()), tuple(axis or ())
     raise typer.Exit(run_offline(OfflineRequest(arch, kernels, axes, dump, csv, record=record, check=check)))

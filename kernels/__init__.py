@@ -10,6 +10,10 @@ from .bottleneck import (
     spatial_conv,
 )
 from .functional import local_relation, problem_of
+from .implementations.triton_fused import compile_fused
+from .implementations.triton_fused.binary import CompiledKernel
+from .implementations.triton_fused.settings import Settings as FusedSettings
+from .implementations.triton_fused.tuner import FusedTuner
 from .layer import LocalRelation2d
 from .networks import (
     NETWORKS,
@@ -33,12 +37,15 @@ from .problem import (
     Problem,
     resolve_padding,
 )
-from .registry import IMPLEMENTATIONS, Implementation, describe_settings, predicted_bytes, resolve, unsupported
+from .registry import (
+    IMPLEMENTATIONS,
+    Implementation,
+    describe_settings,
+    predicted_bytes,
+    resolve,
+    unsupported,
+)
 from .replace import replace_spatial_convs
-from .triton_fused import compile_fused
-from .triton_fused.binary import CompiledKernel
-from .triton_fused.settings import Settings as FusedSettings
-from .triton_fused.tuner import FusedTuner
 
 __all__ = [
     "CHANNEL_ORDERS",

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from . import chunked, compiled, flex, triton_fused, unfold
+from .implementations import chunked, compiled, flex, triton_fused, unfold
 from .problem import Problem, require_choice
 
 

@@ -25,11 +25,12 @@ def main(
 ) -> None:
     """Make the page, the figures and the tables of one or more runs."""
     # Imported here so that --help does not wait for matplotlib and scipy.
-    from bench.results import RunFolderError
-    from reports.folder import OutputError
-    from reports.output import default_out, write_one_figure, write_report
-    from reports.published import write_index
-    from reports.rows import load_runs
+    from bench.results.folder import RunFolderError
+
+    from .data.rows import load_runs
+    from .folder import OutputError
+    from .output import default_out, write_one_figure, write_report
+    from .published import write_index
 
     if (index is None) == (not runs) or (index and (out or figure)):
         raise typer.BadParameter("give run folders, or --index with a folder of runs and nothing else")

@@ -4,16 +4,34 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports import axes, beside, bounds, formula, maps, memory, networks, several, tables, trust, verdict
-from reports.canvas import draw_all
-from reports.environments import differences
-from reports.figures import Studio
-from reports.parameters import pool, yardsticks
-from reports.rows import Run
-from reports.sections import Figure, Report, Section
-from reports.slices import group_rows
-from reports.style import looks
-from reports.view import View
+from .data.environments import differences
+from .data.parameters import pool, yardsticks
+from .data.rows import Run
+from .data.slices import group_rows
+from .drawing.canvas import draw_all
+from .drawing.figures import Studio
+from .report import Figure, Report, Section
+from .sections import (
+    axes,
+    bounds,
+    formula,
+    maps,
+    memory,
+    networks,
+    trust,
+    verdict,
+)
+from .sections import (
+    comparison as several,
+)
+from .sections import (
+    rows as tables,
+)
+from .sections import (
+    yardsticks as beside,
+)
+from .sections.view import View
+from .style import looks
 
 _SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, beside, several, trust, tables)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from reports.markdown import markdown
-from reports.sections import Figure, Report, Table
+from .pages.markdown import markdown
+from .report import Figure, Report, Table
 
 # No measurement has more.
 _DIGITS = "%.9g"

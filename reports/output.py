@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.contents import all_figures, build
-from reports.files import write_figure, write_files
-from reports.folder import OutputError, replace_folder, require_replaceable
-from reports.html import render
-from reports.profiles import with_profiles
-from reports.rows import Run
+from .contents import all_figures, build
+from .data.profiles import with_profiles
+from .data.rows import Run
+from .files import write_figure, write_files
+from .folder import OutputError, replace_folder, require_replaceable
+from .pages.html import render
 
 _ENTRIES = frozenset({"index.html", "plots", "report.md", "tables"})
 

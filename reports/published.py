@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.results import RunFolderError, replace_text
-from reports import verdict
-from reports.contents import view_of
-from reports.environments import command_of
-from reports.html import index_page
-from reports.learning import TABLE, load, sentences
-from reports.learning_claims import claims
-from reports.rows import Run, load_run
-from reports.style import counted
+from bench.results.folder import RunFolderError, replace_text
+
+from .contents import view_of
+from .data.environments import command_of
+from .data.rows import Run, load_run
+from .learning.claims import claims
+from .learning.page import TABLE, load, sentences
+from .pages.html import index_page
+from .sections import verdict
+from .style import counted
 
 _LINKS = {
     "Report": "report/index.html",

@@ -14,27 +14,27 @@ import pytest
 
 import kernels
 from kernels import IMPLEMENTATIONS
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 OURS = ("kernels", "bench", "reports", "tests")
 PUBLIC = frozenset(kernels.__all__)
 IMPLEMENTATION_MODULES = frozenset(getattr(entry.module, "__name__", "") for entry in IMPLEMENTATIONS.values())
-REPORTS_MAY_IMPORT = ("bench.results", "bench.compare")
+REPORTS_MAY_IMPORT = ("bench.results.folder", "bench.commands.comparing")
 FREE_OF_TORCH = (
-    "bench.results",
-    "bench.compare",
-    "bench.turns",
-    "bench.export",
-    "bench.gate",
-    "bench.merge",
-    "bench.resume",
-    "bench.shards",
-    "bench.complexity",
-    "bench.network_counts",
-    "bench.table",
-    "bench.chips",
-    "bench.bounds",
-    "bench.quantiles",
+    "bench.results.folder",
+    "bench.commands.comparing",
+    "bench.commands.turns",
+    "bench.results.export",
+    "bench.commands.gate",
+    "bench.results.merge",
+    "bench.results.recovery",
+    "bench.case.shards",
+    "bench.cost.complexity",
+    "bench.cost.network_counts",
+    "bench.commands.table",
+    "bench.cost.chips",
+    "bench.cost.bounds",
+    "bench.samples",
     "reports",
 )
 
@@ -161,24 +161,27 @@ def test_every_file_keeps_to_the_direction() -> None:
 
 BROKEN = {
     "kernels absolutely": ("kernels/layer.py", "from kernels.problem import Problem"),
-    "kernels of bench": ("kernels/layer.py", "import bench.results"),
+    "kernels of bench": ("kernels/layer.py", "import bench.results.folder"),
     "kernels of tests, inside a function": ("kernels/layer.py", "def f():\n    from tests import oracle"),
-    "an implementation of another": ("kernels/chunked.py", "from .unfold import run"),
-    "an implementation of another, as a name": ("kernels/chunked.py", "from . import unfold"),
-    "a package of an implementation": ("kernels/triton_fused/forward.py", "from ..compiled import run"),
-    "an implementation by import_module": ("kernels/chunked.py", "import_module('kernels.unfold')"),
-    "bench of internals": ("bench/worker.py", "from kernels.problem import Problem"),
-    "bench of an internal module": ("bench/worker.py", "from kernels import registry"),
-    "bench of a submodule": ("bench/worker.py", "import kernels.unfold as unfold"),
-    "bench of an internal module, as an attribute": ("bench/worker.py", "kernels.registry.resolve()"),
-    "bench of reports": ("bench/runner.py", "from reports import tables"),
-    "bench of tests": ("bench/worker.py", "from tests.oracle import local_relation"),
-    "reports of kernels": ("reports/tables.py", "import kernels"),
-    "reports of the runner": ("reports/tables.py", "from bench import runner"),
-    "reports of a longer name": ("reports/tables.py", "from bench.results_of_old import x"),
-    "reports of torch": ("reports/plots.py", "import torch"),
-    "results of torch": ("bench/results.py", "from torch import Tensor"),
-    "complexity of torch": ("bench/complexity.py", "import torch.nn"),
+    "an implementation of another": ("kernels/implementations/chunked/__init__.py", "from .unfold import run"),
+    "an implementation of another, as a name": ("kernels/implementations/chunked/__init__.py", "from . import unfold"),
+    "a package of an implementation": ("kernels/implementations/triton_fused/forward.py", "from ..compiled import run"),
+    "an implementation by import_module": (
+        "kernels/implementations/chunked/__init__.py",
+        "import_module('kernels.implementations.unfold')",
+    ),
+    "bench of internals": ("bench/run/worker_process.py", "from kernels.problem import Problem"),
+    "bench of an internal module": ("bench/run/worker_process.py", "from kernels import registry"),
+    "bench of a submodule": ("bench/run/worker_process.py", "import kernels.implementations.unfold as unfold"),
+    "bench of an internal module, as an attribute": ("bench/run/worker_process.py", "kernels.registry.resolve()"),
+    "bench of reports": ("bench/measure/runner.py", "from reports import tables"),
+    "bench of tests": ("bench/run/worker_process.py", "from tests.support.oracle import local_relation"),
+    "reports of kernels": ("reports/sections/rows.py", "import kernels"),
+    "reports of the runner": ("reports/sections/rows.py", "from bench import runner"),
+    "reports of a longer name": ("reports/sections/rows.py", "from bench.results_of_old import x"),
+    "reports of torch": ("reports/drawing/plots.py", "import torch"),
+    "results of torch": ("bench/results/folder.py", "from torch import Tensor"),
+    "complexity of torch": ("bench/cost/complexity.py", "import torch.nn"),
     "sys.path": ("tests/conftest.py", "import sys\nsys.path.insert(0, '.')"),
     "sys.path by name": ("bench/__main__.py", "from sys import path"),
     "sys.path by assignment": ("reports/__main__.py", "import sys\nsys.path = []"),
@@ -192,20 +195,26 @@ def test_violations_are_found(path: str, source: str) -> None:
 
 ALLOWED = {
     "kernels relatively": ("kernels/layer.py", "from .problem import Problem"),
-    "kernels from a subpackage": ("kernels/triton_fused/forward.py", "from ..problem import Problem"),
+    "kernels from a subpackage": ("kernels/implementations/triton_fused/forward.py", "from ..problem import Problem"),
     "a part of an implementation of its own": (
-        "kernels/triton_fused/launch.py",
+        "kernels/implementations/triton_fused/launch.py",
         "from .forward import kernel",
     ),
     "kernels of torch": ("kernels/layer.py", "import torch"),
-    "bench of public names": ("bench/worker.py", "from kernels import Problem, local_relation"),
-    "bench of kernels": ("bench/worker.py", "import kernels\nkernels.local_relation(*inputs)"),
-    "bench of itself": ("bench/worker.py", "from bench.results import PARAMETERS\nfrom . import timing"),
-    "reports of results": (
-        "reports/tables.py",
-        "from bench.results import PARAMETERS\nfrom bench import compare",
+    "bench of public names": ("bench/run/worker_process.py", "from kernels import Problem, local_relation"),
+    "bench of kernels": ("bench/run/worker_process.py", "import kernels\nkernels.local_relation(*inputs)"),
+    "bench of itself": (
+        "bench/run/worker_process.py",
+        "from bench.results.folder import PARAMETERS\nfrom . import timing",
     ),
-    "tests of anything": ("tests/kernels/test_x.py", "from kernels.unfold import run\nimport bench.runner"),
+    "reports of results": (
+        "reports/sections/rows.py",
+        "from bench.results.folder import PARAMETERS\nfrom bench import compare",
+    ),
+    "tests of anything": (
+        "tests/kernels/test_x.py",
+        "from kernels.implementations.unfold import run\nimport bench.measure.runner",
+    ),
 }
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from bench.check import TOLERANCES, Expected, error_of, expect
-from bench.workloads import Tensors, build, call, draw
+from bench.measure.check import TOLERANCES, Expected, error_of, expect
+from bench.measure.workloads import Tensors, build, call, draw
 from kernels import Problem, unsupported
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.cases import Case, Inputs, as_array, as_arrays, differentiated, draw, posed
-from tests.oracle import QUANTITIES, Array, Options, local_relation
-from tests.plain import local_relation as plain_relation
-from tests.tolerances import largest
+from tests.support.cases import Case, Inputs, as_array, as_arrays, differentiated, draw, posed
+from tests.support.oracle import QUANTITIES, Array, Options, local_relation
+from tests.support.plain import local_relation as plain_relation
+from tests.support.tolerances import largest
 
 BASE = Options(
     kernel_size=3,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.cases import Case, as_array, posed
-from tests.oracle import QUANTITIES, Array
-from tests.plain import shifted
-from tests.tolerances import violations
+from tests.support.cases import Case, as_array, posed
+from tests.support.oracle import QUANTITIES, Array
+from tests.support.plain import shifted
+from tests.support.tolerances import violations
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 CASE = {dtype: Case(dtype=dtype, channels=8, m=2, height=9, width=7) for dtype in DTYPES}

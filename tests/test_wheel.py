@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from kernels import local_relation
+from tests import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 SOURCES = ("pyproject.toml", "README.md", "kernels")
 PROGRAM = """
 import sys

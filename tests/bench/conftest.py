@@ -9,11 +9,11 @@ import torch
 from typer.testing import CliRunner
 
 from bench.__main__ import app
-from bench.cases import Case
-from bench.messages import Setup
-from bench.runner import Runner
+from bench.case.case import Case
+from bench.measure.runner import Runner
+from bench.run.messages import Setup
 from kernels import Problem
-from tests.bench.measured import Measured
+from tests.support.measured import Measured
 
 CPU = torch.device("cpu")
 every_device = pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def runner() -> Measured:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs measure in this process."""
-    monkeypatch.setattr("bench.executors.station.Worker", InProcess)
+    monkeypatch.setattr("bench.run.slot.Worker", InProcess)
 
 
 @pytest.fixture

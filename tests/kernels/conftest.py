@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import flex_attention
 
-from kernels import flex
 from kernels.compilation import compiled_alone
+from kernels.implementations import flex
 
 # torch lists the functions that `with torch.device(…)` steers when it needs them first: before they are replaced here.
 with torch.device("cpu"):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.cases import Case, every_implementation, run, run_forward, take
-from tests.oracle import QUANTITIES
+from tests.support.cases import Case, every_implementation, run, run_forward, take
+from tests.support.oracle import QUANTITIES
 
 CASES = {
     "defaults": Case(),

@@ -9,7 +9,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from kernels import IMPLEMENTATIONS
-from tests.cases import LAYOUTS, Case, posed, refusal, run, run_forward
+from tests.support.cases import LAYOUTS, Case, posed, refusal, run, run_forward
 
 PYTORCH = settings(max_examples=150, derandomize=True, deadline=None)
 # The Triton interpreter takes seconds where PyTorch takes milliseconds: too long for looking for a smaller failure.

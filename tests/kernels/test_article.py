@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kernels import LocalRelation2d
-from tests.cases import DEVICE
+from tests.support.cases import DEVICE
 
 WEIGHTS = {
     "key": "key_map",

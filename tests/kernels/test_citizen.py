@@ -11,7 +11,17 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from kernels import IMPLEMENTATIONS, local_relation
-from tests.cases import DEVICE, Case, Inputs, differentiated, draw, every_implementation, run, run_forward, take
+from tests.support.cases import (
+    DEVICE,
+    Case,
+    Inputs,
+    differentiated,
+    draw,
+    every_implementation,
+    run,
+    run_forward,
+    take,
+)
 
 # Forward-mode differentiation makes torch itself use what it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -173,7 +183,7 @@ def test_derivatives_by_transforms_are_right() -> None:
 def test_the_operator_itself_refuses_vmap() -> None:
     """Also where nobody asks before: under torch.compile, or called by its name in torch.ops."""
     take("triton", SMALL)
-    from kernels.triton_fused import operator  # noqa: PLC0415
+    from kernels.implementations.triton_fused import operator  # noqa: PLC0415
 
     query, *rest = draw(SMALL).operands
     arguments = (*rest, [3, 2, 1, 1, 1], "multiplication,mask,consecutive", False)

@@ -14,10 +14,10 @@ from triton.runtime import driver
 
 from bench.processes import spread
 from kernels import CompiledKernel, Problem, compile_fused
+from kernels.implementations.triton_fused import compiling, launch
+from kernels.implementations.triton_fused.geometry import geometry_of
+from kernels.implementations.triton_fused.settings import KERNELS, Kernel, heuristic
 from kernels.tensors import accumulation_dtype
-from kernels.triton_fused import compiling, launch
-from kernels.triton_fused.geometry import geometry_of
-from kernels.triton_fused.settings import KERNELS, Kernel, heuristic
 
 SMALL = Problem(batch=2, channels=12, height=5, width=6, kernel_size=3, m=4, padding=1, dtype="bfloat16")
 PROBLEMS = {

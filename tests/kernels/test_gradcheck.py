@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from kernels import IMPLEMENTATIONS, local_relation
-from tests.cases import Case, draw, every_implementation, take
+from tests.support.cases import Case, draw, every_implementation, take
 
 TORCH = [name for name in IMPLEMENTATIONS if name != "triton"]  # finite differences take the interpreter minutes
 CASES = {

@@ -6,7 +6,17 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from kernels import Problem, local_relation, unsupported
-from tests.cases import DEVICE, Case, Inputs, every_implementation, posed, refusal, run, run_forward, take
+from tests.support.cases import (
+    DEVICE,
+    Case,
+    Inputs,
+    every_implementation,
+    posed,
+    refusal,
+    run,
+    run_forward,
+    take,
+)
 
 CASES = {
     "one pixel, one channel": Case(batch=1, channels=1, m=1, height=1, width=1),

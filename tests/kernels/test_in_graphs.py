@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kernels import LocalRelation2d, local_relation
-from tests.cases import DEVICE, Case, draw, take
+from tests.support.cases import DEVICE, Case, draw, take
 
 pytestmark = [
     pytest.mark.compiles,
@@ -20,7 +20,7 @@ pytestmark = [
 def operands_of(case: Case, *, gradients: bool) -> tuple[list[Tensor | None], list[int], str]:
     """What the operators of torch.library take of a case."""
     take("triton", case)
-    importlib.import_module("kernels.triton_fused.operator")  # registers the operators
+    importlib.import_module("kernels.implementations.triton_fused.operator")  # registers the operators
     options = case.options
     tensors = [x if x is None else x.clone().requires_grad_(gradients) for x in draw(case).operands]
     integers = [options.kernel_size, options.m, options.stride, options.padding, options.dilation]

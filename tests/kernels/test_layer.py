@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kernels import IMPLEMENTATIONS, LocalRelation2d, Problem, unsupported
-from tests.cases import DEVICE, as_array
-from tests.oracle import Options, local_relation, out_size
+from tests.support.cases import DEVICE, as_array
+from tests.support.oracle import Options, local_relation, out_size
 
 SHAPE = (2, 12, 9, 8)
 LAYERS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
 from kernels import LocalRelation2d, replace_spatial_convs
-from tests.cases import DEVICE
+from tests.support.cases import DEVICE
 
 pytestmark = pytest.mark.compiles
 

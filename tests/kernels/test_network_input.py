@@ -23,7 +23,7 @@ from kernels import (
     resnet_26,
     spatial_conv,
 )
-from tests.cases import DEVICE
+from tests.support.cases import DEVICE
 
 DIGITS = Stage(1, 6, 12), Stage(1, 6, 12, stride=2)
 

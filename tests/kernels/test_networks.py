@@ -24,7 +24,7 @@ from kernels import (
     spatial_conv,
     unsupported,
 )
-from tests.cases import DEVICE
+from tests.support.cases import DEVICE
 
 SPATIAL: dict[str, Callable[..., nn.Module]] = {
     "relation": partial(LocalRelation2d, kernel_size=3, m=4, implementation="unfold"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kernels import BottleneckNet, LocalRelation2d, Stage, relation_stem
-from tests.cases import DEVICE
+from tests.support.cases import DEVICE
 
 pytestmark = pytest.mark.compiles
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kernels import Problem
-from tests.oracle import Options, groups_of, out_size, window
+from tests.support.oracle import Options, groups_of, out_size, window
 
 PROBLEMS = [
     Problem(batch=1, channels=c, height=h, width=w, kernel_size=k, m=m, stride=s, padding=p, dilation=d)

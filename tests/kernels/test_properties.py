@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kernels import local_relation
-from tests.cases import DEVICE, Case, Inputs, draw, every_implementation, expected_of, run, take
+from tests.support.cases import DEVICE, Case, Inputs, draw, every_implementation, expected_of, run, take
 
 WINDOWS = {
     "kernel 3": Case(batch=1),

@@ -4,16 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from kernels import LocalRelation2d, local_relation, resolve_padding
-from tests.cases import DEVICE
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+from tests.support.cases import DEVICE
 
 
 def good() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kernels import IMPLEMENTATIONS, Problem, local_relation, problem_of, registry, resolve, unsupported
-from tests.cases import DEVICE, Case, draw, every_implementation
+from tests.support.cases import DEVICE, Case, draw, every_implementation
 
 PROBLEM = Problem(batch=1, channels=4, height=5, width=5, kernel_size=3, m=2, padding=1)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kernels import LocalRelation2d, replace_spatial_convs
-from tests.cases import DEVICE
+from tests.support.cases import DEVICE
 
 
 class Block(nn.Module):

@@ -10,13 +10,20 @@ import pytest
 import torch
 
 from kernels import FusedTuner, Problem, problem_of
-from tests.cases import Case, run, take
+from tests.support.cases import Case, run, take
 
 pytest.importorskip("triton")
 
-from kernels.triton_fused import launch, tuned
-from kernels.triton_fused.geometry import geometry_of
-from kernels.triton_fused.settings import KERNELS, Kernel, Settings, alternatives, heuristic, tiled
+from kernels.implementations.triton_fused import launch, tuned
+from kernels.implementations.triton_fused.geometry import geometry_of
+from kernels.implementations.triton_fused.settings import (
+    KERNELS,
+    Kernel,
+    Settings,
+    alternatives,
+    heuristic,
+    tiled,
+)
 
 SMALL_ROWS = Case(batch=3, channels=20, m=4, height=5, width=9)
 SETTINGS: dict[str, tuple[Case, dict[str, Any]]] = {

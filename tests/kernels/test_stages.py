@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.cases import Case, Inputs, draw, run
+from tests.support.cases import Case, Inputs, draw, run
 
 pytestmark = pytest.mark.gpu
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import PARAMETERS, Row, RunFolder
+from bench.results.folder import PARAMETERS, Row, RunFolder
 
 BASE: Mapping[str, Any] = {
     "implementation": "unfold",

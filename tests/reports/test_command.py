@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from reports.data.rows import load_run
 from reports.folder import OutputError
 from reports.output import write_report
-from reports.rows import load_run
 from tests.reports.conftest import MakeRun, case, failed
-from tests.reports.test_page import page_of, report
+from tests.reports.pages.test_html import page_of, report
 
 
 def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:

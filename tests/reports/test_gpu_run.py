@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import axes, beside, bounds, memory, networks, trust
 from reports.contents import build, view_of
-from reports.rows import load_run, load_runs
-from reports.view import View
-from tests.reports import synthetic
-from tests.reports.views import records, table_of
+from reports.data.rows import load_run, load_runs
+from reports.sections import axes, bounds, memory, networks, trust
+from reports.sections import yardsticks as beside
+from reports.sections.view import View
+from tests.support import synthetic
+from tests.support.views import records, table_of
 
 PLACE = synthetic.DEVICE
 

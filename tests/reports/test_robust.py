@@ -13,9 +13,9 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench.results import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
+from bench.results.folder import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
 from reports.__main__ import main
-from reports.sections import Drawn, Figure
+from reports.report import Drawn, Figure
 from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
 
 SEED = 6

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from bench.results import RunFolder
+from bench.results.folder import RunFolder
 from reports.__main__ import main
-from reports.html import render
-from reports.sections import Drawn, Figure, Report, Section, Table
+from reports.pages.html import render
+from reports.report import Drawn, Figure, Report, Section, Table
 from tests.reports.conftest import ENVIRONMENT, failed, sweep
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The commands: each takes the words of the command line and gives an exit code."""

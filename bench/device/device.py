@@ -1,0 +1,51 @@
+"""The model and the chip behind a torch device, and how its float32 is meant."""
+
+import platform
+from pathlib import Path
+
+import torch
+
+from ..cost.chips import UNITS, Chip, find_chip
+
+
+def chip_of(device: torch.device) -> Chip | None:
+    """The chip of a GPU: that of its name, or one of what its driver tells; None for a CPU and where it tells nothing.
+
+    The memory moves two bits per pin and clock, as all of them have done since DDR.
+    """
+    if device.type != "cuda":
+        return None
+    found = torch.cuda.get_device_properties(device)
+    known = find_chip(found.name)
+    told = (found.major, found.minor) in UNITS and min(
+        found.clock_rate, found.memory_clock_rate, found.memory_bus_width
+    ) > 0
+    if known is not None or not told:
+        return known
+    return Chip(
+        name=found.name,
+        device_name=found.name,
+        capability=(found.major, found.minor),
+        multiprocessors=found.multi_processor_count,
+        clock_ghz=found.clock_rate / 1e6,
+        dram_tbps=2 * found.memory_clock_rate * 1e3 * found.memory_bus_width / 8 / 1e12,
+        l2_bytes=found.L2_cache_size,
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """The model of the device: a GPU's name, or the CPU's."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+
+
+def cpu_model() -> str:
+    """The CPU's model as the system names it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def forbid_tf32() -> None:
+    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = False

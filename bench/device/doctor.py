@@ -1,0 +1,189 @@
+"""`python -m bench doctor`: whether a machine's times can be trusted, each check with what to do about it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import torch
+
+from kernels import Problem
+
+from ..measure.workloads import build, call, draw
+from .calibration import PLAUSIBLE, rates_of
+from .device import chip_of, device_name
+from .environment import governor
+from .gpu_state import neighbours
+from .noise import PAIRS, noise_floor
+from .nvml import telemetry_of
+from .roofs import ROOFS, empty_call
+from .timers import capture_failures
+from .timing import Timing, measure
+
+PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
+_TIMING = Timing(seconds=0.2)
+# What an empty kernel may take in µs: between events, which add a launch, and in a graph; an empty function on a CPU.
+_EMPTY_US = {"events": 10.0, "graph": 5.0, "wall": 1.0}
+# Shares up to which a check passes, and up to which it warns; and of the data sheet's rate, below which it warns.
+_NOISE, _BUSY, _LOW_ROOF, _LOW_CLOCK = (0.01, 0.1), (0.1, 0.8), 0.7, 0.9
+# The problem whose noise is measured: plain PyTorch, so that nothing is compiled; some ms on a CPU.
+_PROBLEM = Problem(batch=2, channels=64, height=28, width=28, kernel_size=3, m=8, padding=1)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, the verdict, what was found, and what to do unless it passed."""
+
+    name: str
+    verdict: str
+    found: str
+    advice: str = ""
+
+
+@dataclass
+class Examination:
+    """The checks of one device, and the figures that runs use: roofs per second and the noise floor as a share."""
+
+    device: torch.device
+    checks: list[Check] = field(default_factory=list)
+    roofs: dict[str, float] = field(default_factory=dict)
+    noise_floor: float | None = None
+
+    def run(self) -> Iterator[Check]:
+        """Every check in turn; one that cannot be made has failed, and the others go on."""
+        for name, check in CHECKS.items():
+            try:
+                found = check(self)
+            except Exception as error:  # noqa: BLE001  whatever breaks here is what the doctor is to tell of
+                text = (str(error).strip() or repr(error)).splitlines()[0]
+                found = Check(name, FAIL, f"{type(error).__name__}: {text}", "mend this first: runs would meet it too")
+            if found is not None:
+                self.checks.append(found)
+                yield found
+
+    def diagnosis(self) -> dict[str, Any]:
+        """What is kept."""
+        return {
+            "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": device_name(self.device),
+            "torch": torch.__version__,
+            "noise_floor": self.noise_floor,
+            "roofs": self.roofs,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def _others(examination: Examination) -> Check:
+    """Who else uses the device; first of all, while this process is idle."""
+    if examination.device.type == "cuda":
+        telemetry = telemetry_of(examination.device)
+        if telemetry.handle is None:
+            return Check("others", WARN, "not known without NVML", "see the check of nvml")
+        there = neighbours(telemetry)
+        named = ", ".join(f"process {one['pid']}" for one in there)
+        advice = "stop them, or take another GPU; in a container, one of them may be this process itself"
+        return Check("others", WARN if there else PASS, named or "nobody else is on the GPU", advice if there else "")
+    busy = psutil.cpu_percent(interval=1.0) / 100
+    advice = "stop what else runs: times of different runs will differ"
+    return Check("others", _graded(busy, *_BUSY), f"{busy:.0%} of all cores are busy", advice)
+
+
+def _nvml(examination: Examination) -> Check | None:
+    """Whether clocks, power and throttling can be read."""
+    if examination.device.type != "cuda":
+        return None
+    telemetry = telemetry_of(examination.device)
+    if telemetry.absent is not None:
+        advice = (
+            "give the container the driver's utilities (NVIDIA_DRIVER_CAPABILITIES=utility): throttling goes unseen"
+        )
+        return Check("nvml", WARN, telemetry.absent, advice)
+    reading = telemetry.read()
+    unknown = [name for name, value in asdict(reading).items() if value is None]
+    if unknown:
+        return Check("nvml", WARN, f"not told: {', '.join(unknown)}", "columns of these stay empty on this GPU")
+    return Check("nvml", PASS, f"SM at {reading.sm_mhz} MHz, {reading.temperature_c} °C, {reading.power_w:.0f} W")
+
+
+def _timer(examination: Examination) -> Check:
+    """The times of a call that does nothing, by every timer there is."""
+    device, found = examination.device, {}
+    nothing = empty_call(device)
+    for capture in (False, True) if device.type == "cuda" else (False,):
+        columns = measure(nothing, device, _TIMING, capture=capture).columns()
+        found[str(columns["timer"])] = columns["latency_ms"] * 1e3
+    slow = [name for name, microseconds in found.items() if microseconds > _EMPTY_US[name]]
+    lacking = device.type == "cuda" and "graph" not in found
+    text = ", ".join(f"{microseconds:.3f} µs by {name}" for name, microseconds in found.items())
+    advice = "a time of a few of these is mostly the timer's own; look for a profiler or a debugger that is attached"
+    if lacking:
+        why = "; ".join(capture_failures) or "the empty call is not short"
+        advice = f"short calls are timed by events, launch gaps included, as no graph was captured: {why}"
+    good = not slow and not lacking
+    return Check("timer", PASS if good else WARN, f"an empty call takes {text}", "" if good else advice)
+
+
+def _roof(name: str) -> Callable[[Examination], Check]:
+    def check(examination: Examination) -> Check:
+        device = examination.device
+        roof = ROOFS[name](device)
+        rate, _ = roof.measured(device)
+        examination.roofs[name] = rate
+        chip, text = chip_of(device), f"{rate:.3e} {roof.unit} by {roof.summary}"
+        if chip is None:
+            return Check(name, PASS, text)
+        share = rate / rates_of(chip)[name]
+        text += f", {share:.0%} of the data sheet"
+        if not PLAUSIBLE[0] <= share <= PLAUSIBLE[1]:
+            advice = "not believed, bounds keep the data sheet's rate: the timer, the roof or the data sheet is wrong"
+            return Check(name, FAIL, text, advice)
+        advice = "look for another process, a power or clock limit, or a part of a GPU (MIG)"
+        return Check(name, PASS if share >= _LOW_ROOF else WARN, text, "" if share >= _LOW_ROOF else advice)
+
+    return check
+
+
+def _clocks(examination: Examination) -> Check:
+    """Whether clocks stay up under load."""
+    if examination.device.type != "cuda":
+        how = governor()
+        advice = "set the governor to performance: cpupower frequency-set -g performance"
+        if how is None:
+            return Check(
+                "clocks", WARN, "the machine does not say how clocks are governed", "compare within a run only"
+            )
+        return Check("clocks", PASS if how == "performance" else WARN, f"governor {how}", advice)
+    telemetry = telemetry_of(examination.device)
+    if telemetry.handle is None:
+        return Check("clocks", WARN, "not known without NVML", "see the check of nvml")
+    _, latency = ROOFS["fma"](examination.device).measured(examination.device)
+    columns, chip = latency.columns(), chip_of(examination.device)
+    text = f"SM at {columns['sm_mhz']} MHz under load, throttled by: {columns['throttle']}"
+    low = chip is not None and columns["sm_mhz"] and columns["sm_mhz"] < _LOW_CLOCK * 1e3 * chip.clock_ghz
+    advice = "cool it, raise its power limit (nvidia-smi -pl), or lock its clocks (nvidia-smi -lgc)"
+    good = not low and not columns["tainted"]
+    return Check("clocks", PASS if good else WARN, text, "" if good else advice)
+
+
+def _noise(examination: Examination) -> Check:
+    """How much the same call differs from itself."""
+    device = examination.device
+    timed = call(build(_PROBLEM, "operator", draw(_PROBLEM, "operator", device), "unfold"), "forward")
+    floor = examination.noise_floor = noise_floor(timed, device)
+    text = f"the same call differs from itself by up to {floor:.2%} in {PAIRS} pairs"
+    return Check("noise", _graded(floor, *_NOISE), text, "differences below this are noise; make the machine quieter")
+
+
+CHECKS: dict[str, Callable[[Examination], Check | None]] = {
+    "others": _others,
+    "nvml": _nvml,
+    "timer": _timer,
+    **{name: _roof(name) for name in ROOFS},
+    "clocks": _clocks,
+    "noise": _noise,
+}
+
+
+def _graded(share: float, passes: float, warns: float) -> str:
+    return PASS if share <= passes else WARN if share <= warns else FAIL

@@ -1,0 +1,1 @@
+"""Training small networks on scikit-learn's digits."""

@@ -1,0 +1,186 @@
+"""A whole network as what is timed, inference or a training step, and its check against float64."""
+
+import math
+import re
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kernels import BottleneckNet, Problem
+
+from ..case.case import Case
+from ..case.networks import convolution_network, relation_network
+from ..device.timing import Call
+from .check import TOLERANCES, Error, Expected, largest_error
+from .workloads import FORMATS, Tensors
+
+CLASSES = 1000
+# Of the gradients of all weights of a kind together, as of every block's key. No gradient scores 1, windows that are a
+# pixel off about 1; right results at depth 26 to 101 score up to 1e-5 in float32, 0.2 in float16, 0.4 in bfloat16.
+GRADIENT_TOLERANCES = {"float64": 1e-8, "float32": 1e-3, "float16": 0.4, "bfloat16": 0.7}
+_AUTOCAST = ("float16", "bfloat16")
+# float16 would lose small gradients: the loss is scaled up, and the step down.
+_LOSS_SCALE = {"float16": 1024.0}
+# Small, as it is the same batch that is learned again and again.
+_LEARNING_RATE = 1e-4
+
+_BLOCK_WEIGHT = 0.25
+
+Run = Callable[[BottleneckNet, Tensor], Tensor]
+
+
+@dataclass
+class PreparedNetworks:
+    """Images and labels, and an LR-Net for each implementation, and the ResNet, of equal depth.
+
+    Weights are float32, and 16-bit dtypes are autocast's; in float64 everything is. All begin with the same weights.
+    """
+
+    problem: Problem
+    depth: int
+    device: torch.device
+    errors: dict[tuple[str, bool, bool], Error] = field(default_factory=dict)
+    _networks: dict[str, BottleneckNet] = field(default_factory=dict)
+    _compiled: dict[tuple[str, str], Run] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        generator = torch.Generator(self.device).manual_seed(self.depth)
+        p, place = self.problem, self.device
+        images = torch.randn((p.batch, p.channels, p.height, p.width), generator=generator, device=place)
+        self.images: Tensor = images.to(self._dtype, memory_format=FORMATS[p.memory_format])
+        self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), generator=generator, device=place)
+        # The first and the last image.
+        self._checked = torch.tensor(sorted({0, p.batch - 1}), device=self.device)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """The checked images' logits, and their loss's gradients by kind of weight, in float64."""
+        network = self._drawn("unfold").double().eval()
+        out = network(self.images[self._checked].double())
+        loss = cross_entropy(out, self.labels[self._checked])
+        return Expected(out.detach(), self._gradients(network, loss))
+
+    def inputs(self, case: Case) -> Iterable[Tensor]:
+        """Images, labels, and the weights and averages of the case's network."""
+        return [self.images, self.labels, *self._network(case.implementation).state_dict().values()]
+
+    def timed(self, case: Case) -> Call:
+        """Inference, or a step of training (plain gradient descent) that leaves no gradients behind."""
+        return self._training(case) if case.backward else self._inference(case)
+
+    def parts(self, _: Case) -> dict[str, Call]:
+        """None: a network is timed as a whole."""
+        return {}
+
+    def error(self, case: Case) -> Error:
+        """Compare the logits and, where gradients are taken, these with float64.
+
+        The gradients are taken in evaluation, from the first and last image's loss: images do not mix then, and in
+        training float32 itself may be far off, where few values are normalised. With `torch_compile` this compiles once
+        more.
+        """
+        network = self._network(case.implementation)
+        network.load_state_dict(self._start)
+        if not case.backward:
+            return self._of_logits(self._inference(case)())
+        out = self._logits(network.eval(), self._run(case))
+        loss = cross_entropy(out.to(self._dtype)[self._checked], self.labels[self._checked])
+        errors = (self._of_logits(out), self._of_gradients(self._gradients(network, loss)))
+        return max(errors, key=lambda error: math.inf if math.isnan(error.value) else error.value / error.tolerance)
+
+    def _inference(self, case: Case) -> Callable[[], Tensor]:
+        network, run = self._network(case.implementation).eval(), self._run(case)
+
+        def infer() -> Tensor:
+            with torch.no_grad():
+                return self._logits(network, run)
+
+        return infer
+
+    def _training(self, case: Case) -> Callable[[], None]:
+        network, run = self._network(case.implementation).train(), self._run(case)
+        optimizer = torch.optim.SGD(network.parameters(), _LEARNING_RATE / self._scale)
+        scale = torch.tensor(self._scale, dtype=self._dtype, device=self.device)
+
+        def step() -> None:
+            loss = cross_entropy(self._logits(network, run).to(self._dtype), self.labels)
+            loss.backward(scale)
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return step
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of images and weights."""
+        return torch.float64 if self.problem.dtype == "float64" else torch.float32
+
+    @property
+    def _scale(self) -> float:
+        return _LOSS_SCALE.get(self.problem.dtype, 1.0)
+
+    @cached_property
+    def _start(self) -> dict[str, Tensor]:
+        """What every LR-Net begins with."""
+        return self._drawn("unfold").state_dict()
+
+    def _network(self, implementation: str) -> BottleneckNet:
+        if implementation not in self._networks:
+            self._networks[implementation] = self._drawn(implementation)
+        return self._networks[implementation]
+
+    def _drawn(self, implementation: str) -> BottleneckNet:
+        """A network with the weights that its seed gives, except where those would hide what blocks compute."""
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.depth)
+            if implementation == "resnet":
+                network = convolution_network(self.problem, self.depth, self.device)
+            else:
+                network = relation_network(self.problem, self.depth, implementation, self.device)
+        for name, module in network.named_modules():
+            if name.endswith("expand_norm"):
+                # Not 0, which hides what a block computes, and small, so that activations do not grow with the depth.
+                nn.init.constant_(module.weight, _BLOCK_WEIGHT)
+        nn.init.zeros_(network.classifier.bias)
+        return network.to(self._dtype, memory_format=FORMATS[self.problem.memory_format])  # type: ignore[call-overload, no-any-return]
+
+    def _run(self, case: Case) -> Run:
+        """How the network is called: as it is, or by torch.compile, once for inference and once for training."""
+        if not case.torch_compile:
+            return _plain
+        key = (case.implementation, case.mode)
+        if key not in self._compiled:
+            # torch.compile counts recompilations per code object and gives up after a few, so each use has its own.
+            own = types.FunctionType(_plain.__code__.replace(), _plain.__globals__, _plain.__name__)
+            self._compiled[key] = torch.compile(own, fullgraph=True, dynamic=False)
+        return self._compiled[key]
+
+    def _logits(self, network: BottleneckNet, run: Run) -> Tensor:
+        name = self.problem.dtype
+        with torch.autocast(self.device.type, getattr(torch, name), enabled=name in _AUTOCAST):
+            return run(network, self.images)
+
+    def _gradients(self, network: BottleneckNet, loss: Tensor) -> Tensors:
+        """The gradients of a loss in float64, those of a kind of weight, as every block's key, as one tensor."""
+        names, weights = zip(*network.named_parameters(), strict=True)
+        scale = torch.tensor(self._scale, dtype=loss.dtype, device=self.device)
+        kinds: dict[str, list[Tensor]] = {}
+        for name, grad in zip(names, torch.autograd.grad(loss, weights, scale), strict=True):
+            kinds.setdefault(re.sub(r"\d+", "#", name), []).append(grad.double().flatten() / self._scale)
+        return {kind: torch.cat(grads) for kind, grads in kinds.items()}
+
+    def _of_logits(self, out: Tensor) -> Error:
+        found = {"": out.detach()[self._checked].double()}
+        return Error(largest_error(found, {"": self.expected.out}), TOLERANCES[self.problem.dtype])
+
+    def _of_gradients(self, found: Tensors) -> Error:
+        return Error(largest_error(found, self.expected.grads), GRADIENT_TOLERANCES[self.problem.dtype])
+
+
+def _plain(network: BottleneckNet, images: Tensor) -> Tensor:
+    return network(images)  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""The fused kernels compiled without a GPU, and what became of them."""

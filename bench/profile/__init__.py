@@ -1,0 +1,1 @@
+"""A look inside one case: traces, kernels by time, memory, counters."""

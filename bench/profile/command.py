@@ -1,0 +1,170 @@
+"""One invocation of `python -m bench profile`: from the words of the command to a folder with a profile of one case."""
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import typer
+
+from ..case.axes import UsageError
+from ..case.chosen import Chosen, choose
+from ..commands.run import RUNS, Request, refuse
+from ..cost.metrics import counts
+from ..device.calibration import bounding_chip
+from ..device.device import device_name
+from ..device.timing import Timing
+from ..locks import locked
+from ..results.folder import RunFolderError
+from ..run.messages import Setup
+from ..run.worker import Worker, WorkerError
+from ..unavailable import Unavailable
+from .expected import Predictions, predict
+from .memory_plot import draw_memory
+from .nsight import Counted, count
+from .page import NSIGHT, OPERATIONS, PAGE, PICTURE, PROTON, SUMMARY, TRACE, Profile, page, write_operations
+from .proton import Ran, read_proton, record_proton, require_proton
+from .recording import name_compiled_loops, record_trace
+from .trace import read_trace
+
+FAILED_EXIT = 1
+LOG = "worker.log"
+
+T = TypeVar("T")
+
+
+class _Refused(Exception):  # noqa: N818
+    """The case does not run; the message is its status and reason."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asked for: a case in the command's own words, where the profile goes, and how much of it."""
+
+    text: str
+    request: Request
+    out: Path | None = None
+    calls: int = 5
+    timeout: float = 600.0
+
+
+def run_profile(wanted: Wanted) -> int:
+    """Profile one case; return the exit code."""
+    with ExitStack() as held:
+        try:
+            device = wanted.request.torch_device()
+            chosen = choose(wanted.text, wanted.request, device)
+            if chosen.run is not None:
+                held.enter_context(locked(chosen.run))  # a run that is being measured is left alone
+            folder = wanted.out or _place(chosen)
+            _require_new(folder)
+        except (UsageError, RunFolderError) as error:
+            return refuse(error)
+        typer.echo(f"profiling {chosen.case.label()} on {device}", err=True)
+        try:
+            profile = _Session(chosen, device, folder, wanted).profile()
+        except _Refused as refused:
+            shutil.rmtree(folder)
+            return refuse(refused)
+        except WorkerError as error:
+            typer.echo(f"error: {error}; see {folder / LOG}", err=True)
+            return FAILED_EXIT
+    for name, reason in profile.missing.items():
+        typer.echo(f"{name}: {reason}")
+    typer.echo(f"the profile is in {folder / PAGE}")
+    return 0
+
+
+def _place(chosen: Chosen) -> Path:
+    if chosen.run is not None:
+        return chosen.run / "profiles" / str(chosen.line)
+    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-profile"  # noqa: DTZ005
+
+
+def _require_new(folder: Path) -> None:
+    """Make a folder for the profile.
+
+    Raises:
+        UsageError: It is there already, and not empty, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = next(folder.iterdir(), None)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be a profile's folder: {error.strerror}") from None
+    if taken is not None:
+        raise UsageError(f"{folder} is not empty ({taken.name}): give another folder with --out")
+
+
+@dataclass(frozen=True)
+class _Session:
+    """The instruments that look at one case, each in a process of its own: two profilers in one disturb each other."""
+
+    chosen: Chosen
+    device: torch.device
+    folder: Path
+    wanted: Wanted
+
+    def profile(self) -> Profile:
+        """Look at the case with every instrument, and write the folder."""
+        case, folder = self.chosen.case, self.folder
+        (folder / SUMMARY).write_text(json.dumps(case.parameters(), indent=1) + "\n", encoding="utf-8")
+        known, machine, predictions = self._trace()
+        trace = read_trace(folder / TRACE)
+        missing: dict[str, str] = {}
+        if self.device.type == "cuda" and trace.device is None:
+            missing["GPU trace"] = "torch.profiler saw no kernel: CUPTI, which it asks, may not be permitted"
+        proton = _tried("Proton", self._proton, missing)
+        counted = _tried("Nsight Compute", self._nsight, missing)
+        profile = Profile(case.label(), machine, known, trace, proton, counted, predictions, missing)
+        write_operations(trace, folder / OPERATIONS)
+        draw_memory(trace, case.label(), known.get("predicted_mib"), folder / PICTURE)
+        (folder / PAGE).write_text(page(profile), encoding="utf-8")
+        summary = {**case.parameters(), "line": self.chosen.line, "machine": machine, **profile.summary()}
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        return profile
+
+    def _worker(self) -> Worker:
+        return Worker(Setup(str(self.device), Timing()), self.folder / LOG, self.wanted.timeout)
+
+    def _trace(self) -> tuple[dict[str, Any], str, Predictions]:
+        """Check the case and weigh its memory, then trace it; what is known of it, the machine, and predictions."""
+        case, device = self.chosen.case, self.device
+        with self._worker() as worker:
+            if device.type == "cpu":
+                worker.call(name_compiled_loops)
+            step = worker.prepare(case)
+            if "status" in step.row:
+                raise _Refused(f"{case.label()} is not profiled: {step.row['status']}, {step.row['reason']}")
+            worker.call(record_trace, case, device, (self.folder / TRACE).resolve(), self.wanted.calls)
+            name, (chip, _) = worker.call(device_name, device), worker.call(bounding_chip, device)
+        # Only here, where the worker has ended, as compiling on all cores would disturb what it times.
+        predictions = predict(case, chip) if device.type == "cuda" else Predictions({})
+        return {**counts(case), **step.row}, f"{name}, torch {torch.__version__}", predictions
+
+    def _proton(self) -> list[Ran]:
+        require_proton(self.device)
+        path = (self.folder / PROTON).resolve()
+        with self._worker() as worker:
+            worker.call(record_proton, self.chosen.case, self.device, path, self.wanted.calls)
+        return read_proton(path)
+
+    def _nsight(self) -> list[Counted]:
+        if self.device.type != "cuda":
+            raise Unavailable("it counts in GPUs, and this is a CPU")
+        case, cold = self.folder / SUMMARY, self.chosen.case.cache == "cold"
+        return count(case, str(self.device), self.folder / NSIGHT, self.wanted.timeout, cold=cold)
+
+
+def _tried(name: str, look: Callable[[], list[T]], missing: dict[str, str]) -> list[T]:
+    """What an instrument finds; where it cannot look, nothing, and the reason joins what is missing."""
+    try:
+        return look()
+    except (Unavailable, WorkerError) as error:
+        missing[name] = str(error)
+        return []

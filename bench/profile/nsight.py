@@ -1,0 +1,140 @@
+"""Nsight Compute (`ncu`) around one call of a case: its counters, kernel by kernel."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import ROOT
+from ..unavailable import Unavailable
+
+_STALL = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
+STALLS = (
+    *("long_scoreboard", "short_scoreboard", "math_pipe_throttle", "mio_throttle", "lg_throttle", "tex_throttle"),
+    *("wait", "not_selected", "no_instruction", "dispatch_stall", "branch_resolve", "barrier", "imc_miss", "drain"),
+)
+# The names that tables have for sums of metrics, in the unit that the name ends with.
+COUNTERS: Mapping[str, tuple[str, ...]] = {
+    "time, ns": ("gpu__time_duration.sum",),
+    "issue slots busy, %": ("sm__inst_issued.avg.pct_of_peak_sustained_active",),
+    "instructions of warps": ("smsp__inst_executed.sum",),
+    "FMA pipe busy, %": ("sm__inst_executed_pipe_fma.avg.pct_of_peak_sustained_active",),
+    "FP32 operations of threads": (
+        "smsp__sass_thread_inst_executed_op_ffma_pred_on.sum",
+        "smsp__sass_thread_inst_executed_op_fadd_pred_on.sum",
+        "smsp__sass_thread_inst_executed_op_fmul_pred_on.sum",
+    ),
+    "MUFU pipe (XU) busy, %": ("sm__inst_executed_pipe_xu.avg.pct_of_peak_sustained_active",),
+    "MUFU (XU) instructions of warps": ("sm__inst_executed_pipe_xu.sum",),
+    "L1 bytes": ("l1tex__t_bytes.sum",),
+    "L2 bytes": ("lts__t_bytes.sum",),
+    "DRAM bytes": ("dram__bytes_read.sum", "dram__bytes_write.sum"),
+    "DRAM busy, %": ("dram__throughput.avg.pct_of_peak_sustained_elapsed",),
+    "occupancy, %": ("sm__warps_active.avg.pct_of_peak_sustained_active",),
+    "registers of a thread": ("launch__registers_per_thread",),
+    **{f"warps stalled, {reason}": (_STALL.format(reason),) for reason in STALLS},
+}
+METRICS = tuple(metric for metrics in COUNTERS.values() for metric in metrics)
+_KERNEL, _MISSING = "Kernel Name", frozenset({"", "n/a", "nan"})
+_SCALES = {"second": 1e9, "s": 1e9, "msecond": 1e6, "ms": 1e6, "usecond": 1e3, "us": 1e3} | {
+    f"{letter}byte": 10**power for letter, power in {"K": 3, "M": 6, "G": 9, "T": 12}.items()
+}
+_PERMISSION = "ERR_NVGPUCTRPERM"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A kernel's counters, the mean over its launches; one that ncu does not have on the GPU is absent."""
+
+    kernel: str
+    launches: int
+    counters: Mapping[str, float]
+
+
+def command(ncu: str, case: Path, device: str, log: Path, *, cold: bool) -> list[str]:
+    """What counts in the kernels of `bench.profile.nsight_target`, between cudaProfilerStart and Stop, at its own clocks.
+
+    From a cold cache, ncu flushes all of them before each kernel; else it leaves them as they are.
+    """
+    options = {
+        "--profile-from-start": "off",
+        "--clock-control": "none",
+        "--cache-control": "all" if cold else "none",
+        "--page": "raw",
+        "--print-units": "base",
+        "--metrics": ",".join(METRICS),
+        "--log-file": str(log),
+    }
+    target = [sys.executable, "-m", "bench.profile.nsight_target", str(case), device]
+    return [ncu, "--csv", *(word for option in options.items() for word in option), *target]
+
+
+def count(case: Path, device: str, log: Path, seconds: float, *, cold: bool) -> list[Counted]:
+    """Run ncu on the case that a file holds; what it wrote stays in `log`.
+
+    Raises:
+        Unavailable: It is not installed, not permitted, or fails.
+    """
+    ncu = shutil.which("ncu")
+    if ncu is None:
+        raise Unavailable("ncu is not on the path")
+    line = command(ncu, case.resolve(), device, log.resolve(), cold=cold)
+    try:
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"ncu took more than {seconds:g} s") from None
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    reason = failure(f"{text}\n{done.stdout}\n{done.stderr}", done.returncode)
+    if reason is not None:
+        raise Unavailable(reason)
+    return parse(text)
+
+
+def failure(output: str, code: int) -> str | None:
+    """Why ncu gave nothing, in a line, from what it wrote and its exit code; None where it worked."""
+    if _PERMISSION in output:
+        return f"the driver lets no user but root read counters ({_PERMISSION}, developer.nvidia.com/{_PERMISSION})"
+    said = [line.removeprefix("==ERROR== ") for line in output.splitlines() if line.startswith("==ERROR== ")]
+    if said:
+        return f"ncu says: {said[0]}"
+    if "No kernels were profiled" in output:
+        return "ncu met no kernel"
+    if code:
+        last = ([line for line in output.splitlines() if line.strip()] or ["nothing"])[-1]
+        return f"ncu ended with exit code {code} and said last: {last.strip()}"
+    return None
+
+
+def parse(text: str) -> list[Counted]:
+    """The counters in what `ncu --csv --page raw` writes, kernel by kernel in the order of their first launch.
+
+    Raises:
+        Unavailable: There is no table, or no launch in it.
+    """
+    lines = [line for line in text.splitlines() if line.startswith('"')]
+    rows = list(csv.DictReader(lines))
+    if len(rows) < 2 or _KERNEL not in rows[0]:  # the first one holds the units
+        raise Unavailable("ncu wrote no table of counters")
+    units, launches = rows[0], rows[1:]
+    kernels = dict.fromkeys(row[_KERNEL] for row in launches)
+    return [_counted(kernel, [row for row in launches if row[_KERNEL] == kernel], units) for kernel in kernels]
+
+
+def _counted(kernel: str, launches: Sequence[Mapping[str, str]], units: Mapping[str, str]) -> Counted:
+    counters = {}
+    for name, metrics in COUNTERS.items():
+        values = [_value(row.get(metric, ""), units.get(metric, "")) for row in launches for metric in metrics]
+        known = [value for value in values if value is not None]
+        if len(known) == len(values):
+            counters[name] = sum(known) / len(launches)
+    return Counted(kernel, len(launches), counters)
+
+
+def _value(cell: str, unit: str) -> float | None:
+    """A number as ncu prints it, with commas between thousands, in nanoseconds, bytes or the unit itself."""
+    if cell.strip().lower() in _MISSING:
+        return None
+    return float(cell.replace(",", "")) * float(_SCALES.get(unit, 1))

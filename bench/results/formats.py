@@ -1,0 +1,147 @@
+"""A comparison as text, Markdown, CSV and JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .comparison import NO_EVIDENCE, NOTHING_WORSE, REGRESSION, VERDICTS, WRONG_RESULTS, Comparison, Pair
+from .folder import PARAMETERS, RunFolderError
+
+OUTCOMES: Mapping[int, str] = {
+    NOTHING_WORSE: "nothing is worse",
+    REGRESSION: "regression confirmed",
+    WRONG_RESULTS: "incorrect results",
+    NO_EVIDENCE: "not enough evidence",
+}
+# How cases are named where they differ: a letter before the value, or the value alone.
+_SHORT = {"batch": "N", "channels": "C", "kernel_size": "k", "m": "m", "stride": "s", "padding": "p", "dilation": "d"}
+_HEADER = ("verdict", "case", "A ms", "B ms", "B/A", "interval", "why")
+# More lines than this hide what matters in a comment.
+_MOST_LINES = 40
+
+
+def as_text(comparison: Comparison) -> str:
+    """The comparison for a terminal, every pair a line."""
+    lines = [_row(pair, _names(comparison.pairs)) for pair in comparison.pairs]
+    widths = [max(map(len, column)) for column in zip(_HEADER, *lines, strict=True)]
+    table = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [_HEADER, *lines]
+    ]
+    return "\n".join([*(line.rstrip() for line in table), "", *_summary(comparison)]) + "\n"
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """The comparison for a pull request's comment: what changed first, what did not folded away."""
+    names = _names(comparison.pairs)
+    quiet = {"SAME", "NEITHER"}
+    loud = [pair for pair in comparison.pairs if pair.verdict not in quiet]
+    rest = [pair for pair in comparison.pairs if pair.verdict in quiet]
+    shown, folded = loud[:_MOST_LINES], [*loud[_MOST_LINES:], *rest]
+    title, *facts = _summary(comparison)
+    parts = [f"### Benchmark: {title}", "\n".join(f"- {_escape(fact)}" for fact in facts)]
+    if shown:
+        parts.append(_markdown_table(shown, names))
+    if folded:
+        parts.append(f"<details><summary>{len(folded)} more cases</summary>\n")
+        parts += [_markdown_table(folded, names), "</details>"]
+    return "\n\n".join(parts) + "\n"
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Every pair with full values, a column for each parameter."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    outcomes = ("verdict", "a_ms", "b_ms", "ratio", "ratio_low", "ratio_high", "why")
+    writer.writerow([*PARAMETERS, *outcomes])
+    for pair in comparison.pairs:
+        found = _outcome(pair)
+        writer.writerow([*pair.key, *("" if found[name] is None else found[name] for name in outcomes)])
+    return text.getvalue()
+
+
+def as_json(comparison: Comparison) -> str:
+    """Everything, for programs."""
+    mean, pairs = comparison.mean
+    value = {
+        "outcome": OUTCOMES[comparison.exit_code],
+        "exit_code": comparison.exit_code,
+        "a": str(comparison.a),
+        "b": str(comparison.b),
+        "margin": comparison.margin,
+        "margin_from": comparison.margin_from,
+        "confidence": comparison.confidence,
+        "geometric_mean": {"ratio": mean, "pairs": pairs, "left_out": comparison.left_out},
+        "verdicts": comparison.counts,
+        "warnings": comparison.warnings,
+        "pairs": [{**pair.parameters, **_outcome(pair)} for pair in comparison.pairs],
+    }
+    return json.dumps(value, indent=1) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Comparison], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "csv": as_csv,
+    "json": as_json,
+}
+
+
+def formatter(name: str) -> Callable[[Comparison], str]:
+    """The function that writes a format.
+
+    Raises:
+        RunFolderError: There is no such format.
+    """
+    if name not in FORMATS:
+        raise RunFolderError(f"there is no format {name!r}: expected {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def _summary(comparison: Comparison) -> list[str]:
+    """The outcome, then sentences about it."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in comparison.counts.items()) or "no cases"
+    mean, pairs = comparison.mean
+    ratio = "no pair has a time in both" if mean is None else f"{mean:.3f} over {pairs} pairs"
+    left_out = "; ".join(f"{count} {why}" for why, count in comparison.left_out.items())
+    return [
+        f"{OUTCOMES[comparison.exit_code]} ({counts})",
+        f"A is {comparison.a}, B is {comparison.b}; ratios are B's time over A's, above 1 is slower",
+        f"geometric mean of the ratios: {ratio}" + (f"; left out: {left_out}" if left_out else ""),
+        f"margin {comparison.margin:.1%}, from {comparison.margin_from}; intervals at {comparison.confidence:.0%}",
+        *(f"{verdict}: {VERDICTS[verdict]}" for verdict in comparison.counts),
+        *(f"warning: {warning}" for warning in comparison.warnings),
+    ]
+
+
+def _names(pairs: list[Pair]) -> list[str]:
+    """The parameters by which the pairs differ, and those that no case is named without."""
+    always = {"implementation", "mode"}
+    columns = zip(PARAMETERS, zip(*(pair.key for pair in pairs), strict=True), strict=False)
+    return [name for name, values in columns if (name in always or len(set(values)) > 1) and name != "kind"]
+
+
+def _row(pair: Pair, names: list[str]) -> tuple[str, ...]:
+    parameters = pair.parameters
+    case = " ".join(_SHORT.get(name, "") + (parameters[name] or "none") for name in names)
+    interval = "" if pair.interval is None else f"{pair.interval.low:.3f} to {pair.interval.high:.3f}"
+    numbers = ["" if value is None else f"{value:.4g}" for value in (pair.a_ms, pair.b_ms)]
+    verdict = f"({pair.verdict})" if pair.yardstick else pair.verdict
+    return (verdict, case, *numbers, "" if pair.ratio is None else f"{pair.ratio:.3f}", interval, pair.why)
+
+
+def _outcome(pair: Pair) -> dict[str, Any]:
+    low, high = (None, None) if pair.interval is None else (pair.interval.low, pair.interval.high)
+    found = {"verdict": pair.verdict, "a_ms": pair.a_ms, "b_ms": pair.b_ms, "ratio": pair.ratio}
+    return {**found, "ratio_low": low, "ratio_high": high, "why": pair.why}
+
+
+def _markdown_table(pairs: list[Pair], names: list[str]) -> str:
+    lines: list[tuple[str, ...]] = [_HEADER, ("---", "---", "---:", "---:", "---:", "---", "---")]
+    lines += [tuple(_escape(cell) for cell in _row(pair, names)) for pair in pairs]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,1 @@
+"""From cases to a run folder: devices, workers, the order of cases, and what is too large."""

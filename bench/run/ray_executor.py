@@ -1,0 +1,235 @@
+"""The devices of a Ray cluster: an actor on each GPU or, where there is none, on each CPU slot.
+
+An actor holds the station; cases are measured in a worker of its own, as on this machine. The sources go to every node
+with the run, so that all of them measure the same code.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from .. import ROOT
+from ..case.axes import UsageError
+from ..case.case import Case
+from .place import Place
+from .schedule import Done
+from .slot import Group, Identity, LocalStation, Plan
+from .worker import WorkerError
+
+_SOURCES = ("bench", "kernels")
+_RESOURCES = {"cuda": "GPU", "cpu": "CPU"}
+_PROBE_SECONDS, _FREE_SECONDS, _OPEN_SECONDS = 5.0, 15.0, 300.0
+# An actor that is lost is started anew on its node so often.
+_REVIVALS = 2
+
+
+@dataclass(frozen=True)
+class RayExecutor:
+    """The GPUs or the CPU slots of a cluster.
+
+    Args:
+        device: What a worker measures on, as it sees it.
+        nodes: The node of each device.
+    """
+
+    device: torch.device
+    nodes: Sequence[str]
+    mixed: bool = True
+
+    def stations(self, plan: Plan, _: Path) -> "list[RayStation]":
+        """A station for each device."""
+        sharing = Counter(self.nodes) if self.device.type == "cpu" else Counter(set(self.nodes))
+        return [
+            RayStation(replace(plan, setup=replace(plan.setup, sharing=sharing[node])), node, self.device.type)
+            for node in self.nodes
+        ]
+
+
+class Holder:
+    """What an actor is: a station in a process of the cluster."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="local-relation-")
+        self._station = LocalStation(plan, Path(self._folder.name, "worker.log"))
+
+    def open(self) -> Identity:
+        """Start the station."""
+        return self._station.open()
+
+    def remember(self, cases: Sequence[Case]) -> None:
+        """Learn of cases that ran out of memory on the device before."""
+        self._station.remember(cases)
+
+    def measure(self, cases: Group) -> list[Done]:
+        """Every case, when the last has ended."""
+        return list(self._station.measure(cases))
+
+    def close(self) -> None:
+        """End the worker."""
+        self._station.close()
+        self._folder.cleanup()
+
+
+class RayStation:
+    """A station in an actor of one node."""
+
+    def __init__(self, plan: Plan, node: str, device: str) -> None:
+        resources = {"num_gpus": 1, "num_cpus": 0} if device == "cuda" else {"num_cpus": 1}
+        affinity = NodeAffinitySchedulingStrategy(node, soft=False)
+        self._plan, self._node = plan, node
+        self._kind = ray.remote(Holder).options(scheduling_strategy=affinity, **resources)
+        self._actor: Any = None
+        self._remembered: Sequence[Case] = ()
+        self._revivals = _REVIVALS
+        self._stopped = False
+
+    def open(self) -> Identity:
+        """Start the actor and its station.
+
+        Raises:
+            DeviceInUse: Another benchmark has the GPU.
+            WorkerError: The node or the actor is lost.
+        """
+        self._actor = self._kind.remote(self._plan)
+        identity: Identity = self._answer(self._actor.open.remote(), _OPEN_SECONDS)
+        return identity
+
+    def remember(self, cases: Sequence[Case]) -> None:
+        """Learn of cases that ran out of memory on the device before."""
+        self._remembered = cases
+        self._answer(self._actor.remember.remote(cases))
+
+    def measure(self, cases: Group) -> Iterator[Done]:
+        """Every case, when the last has ended.
+
+        Raises:
+            WorkerError: The node or the actor is lost, and nothing of the group was measured.
+        """
+        yield from self._answer(self._actor.measure.remote(cases))
+
+    def revive(self) -> bool:
+        """Start another actor on the same node, if that lives."""
+        self._revivals -= 1
+        if self._revivals < 0 or self._stopped:
+            return False
+        try:
+            self.open()
+            self.remember(self._remembered)
+        except WorkerError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Kill the actor, and its worker with it."""
+        self._stopped = True
+        if self._actor is not None:
+            ray.kill(self._actor)
+
+    def close(self) -> None:
+        """End the actor."""
+        if self._actor is not None and not self._stopped:
+            with suppress(WorkerError):  # one that is lost has ended already
+                self._answer(self._actor.close.remote())
+            ray.kill(self._actor)
+
+    def _answer(self, reference: Any, seconds: float | None = None) -> Any:
+        try:
+            return ray.get(reference, timeout=seconds)
+        except RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, (UsageError, WorkerError)) else WorkerError(str(cause)) from None
+        except RayError as error:
+            first = str(error).strip().splitlines()[0]
+            raise WorkerError(f"Ray's node {self._node[:8]}: {type(error).__name__}: {first}") from None
+
+
+def executor_at(place: Place) -> RayExecutor:
+    """The cluster at an address, and its GPUs, or its CPU slots where it has none or the CPU is asked for.
+
+    Raises:
+        UsageError: Nobody answers there, it has no such devices, or some of them are in use.
+    """
+    if place.devices is not None:
+        raise UsageError("--devices chooses among this machine's: with --executor ray, all of the cluster's are used")
+    if place.device not in ("auto", *_RESOURCES):
+        raise UsageError(f"with --executor ray, --device is auto, cpu or cuda; got {place.device!r}")
+    _connect(place.address or "auto")
+    kinds = [place.device] if place.device != "auto" else list(_RESOURCES)
+    for kind in kinds:
+        slots = [
+            node["NodeID"]
+            for node in ray.nodes()
+            if node["Alive"]
+            for _ in range(int(node["Resources"].get(_RESOURCES[kind], 0)))
+        ]
+        if slots:
+            _require_free(_RESOURCES[kind], len(slots))
+            return RayExecutor(torch.device(kind), slots)
+    raise UsageError(f"the Ray cluster has no {' and no '.join(_RESOURCES[kind] for kind in kinds)}")
+
+
+def _connect(address: str) -> None:
+    """Join the cluster, or start one on this machine for "local", with this checkout's sources.
+
+    Raises:
+        UsageError: Nobody answers at the address.
+    """
+    if ray.is_initialized():
+        return
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address == "local":
+        # Ray guards a new cluster by a token; given none, it leaves one in the user's home, where others take it.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    known = address if address not in ("auto", "local") else os.environ.get("RAY_ADDRESS", "")
+    if known and address != "local":
+        _require_answer(known)
+    with tempfile.TemporaryDirectory(prefix="local-relation-") as folder:
+        for name in _SOURCES:
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
+        try:
+            ray.init(
+                address,
+                runtime_env={"working_dir": folder},
+                include_dashboard=False if address == "local" else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, RuntimeError, RayError, SystemExit) as error:
+            first = str(error).strip().partition("\n")[0]
+            hint = "if it wants a token, RAY_AUTH_MODE=token has to be set here too"
+            raise UsageError(f"no Ray cluster answers at --address {address}: {first}; {hint}") from None
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address where nobody listens, at once: Ray tries for two minutes, and then ends the process."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdecimal():
+        raise UsageError(f"--address is auto, HOST:PORT or local, got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), _PROBE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"no Ray cluster answers at --address {address}: {error}") from None
+
+
+def _require_free(resource: str, count: int) -> None:
+    """Refuse a cluster that is at work for somebody else: actors would wait, and disturb each other."""
+    end = time.monotonic() + _FREE_SECONDS  # what the last run had is free a moment after it
+    while (free := int(ray.available_resources().get(resource, 0))) < count:
+        if time.monotonic() > end:
+            raise UsageError(f"{count - free} of the Ray cluster's {count} {resource}s are in use by somebody else")
+        time.sleep(0.2)

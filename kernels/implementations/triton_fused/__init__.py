@@ -1,0 +1,67 @@
+"""`triton`: one fused forward kernel and two gather kernels backward; nothing of size k² per pixel is in memory."""
+
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from ...problem import Problem
+from .binary import CompiledKernel
+
+_INSTALLED = find_spec("triton") is not None
+
+
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
+    """Return why the problem cannot run on the device, or None."""
+    if not _INSTALLED:
+        return "the package triton is not installed"
+    from .launch import interpreting, programs
+
+    if device.type == "cpu" and not interpreting():
+        return "Triton kernels run on cuda tensors, got cpu (TRITON_INTERPRET=1 runs them there, for tests)"
+    if device.type not in ("cpu", "cuda"):
+        return f"Triton kernels run on cuda tensors, got {device.type}"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return "the kernels need a GPU of compute capability 8.0 or newer"
+    # A compiler cannot trace the count, which only sizes beyond any memory exceed; the launch itself fails then.
+    if not torch.compiler.is_compiling() and programs(problem, device) >= 2**31:
+        return f"the grid would have {programs(problem, device)} programs, a launch takes fewer than 2³¹"
+    return None
+
+
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
+    """Predicted peak of memory above the inputs: output, log-sum, and in backward gradients and their partial sums."""
+    from .launch import extra_elements
+
+    wide, narrow = extra_elements(problem, device, backward=backward)
+    itemsize = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}[problem.dtype]
+    return narrow * itemsize + wide * max(itemsize, 4)
+
+
+def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
+    """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
+    from .operator import apply
+
+    return apply(problem, query, key, value, prior)
+
+
+def compile_fused(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
+    """The kernel "forward", "query" or "key", compiled as it is launched for the problem; no GPU needed.
+
+    Raises:
+        ImportError: Triton is not installed.
+        ValueError: There is no such kernel.
+        RuntimeError: Triton was imported to interpret kernels (TRITON_INTERPRET), not to compile them.
+    """
+    from .compiling import compile_kernel
+
+    return compile_kernel(kernel, problem, capability)
+
+
+def describe_settings(problem: Problem, device: torch.device, *, backward: bool) -> str:
+    """The launch settings of the kernels that run on a device, in a line."""
+    from .settings import KERNELS
+    from .tuned import settings_of
+
+    kernels = KERNELS if backward else KERNELS[:1]
+    return " ".join(f"{kernel}:{settings_of(kernel, problem, device)}" for kernel in kernels)

@@ -1,0 +1,166 @@
+"""What a kernel knows at compile time: the layer's options, how lanes are laid out, what each of them reads."""
+
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+
+from ...problem import Problem
+from .settings import Kernel, Settings
+
+_ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Compile-time facts of one kernel; batch and image sizes stay run-time arguments.
+
+    A lane is `columns` adjacent pixels of one group, or of one slice of a wide group. It takes the group's channels
+    as `pieces` loads of `piece` channels each, and holds them as `vectors` of `vector` channels.
+    Channel of member j of group g: g·`group_step` + j·`member_step`.
+    `gathered_width` is the width of the image that a lane gathers from where the lane holds a whole row, so that taps
+    outside it are known; else 0.
+    """
+
+    channels: int
+    groups: int
+    m: int
+    kernel_size: int
+    stride: int
+    dilation: int
+    padding: int
+    composability: str
+    masked: bool
+    prior: bool
+    group_step: int
+    member_step: int
+    piece: int
+    pieces: int
+    halves: bool
+    slices: int
+    columns: int
+    rows: int
+    lane_groups: int
+    lanes: int
+    gathered_width: int
+    wide_index: bool
+
+    @property
+    def parts(self) -> int:
+        """Slices of all groups: what lanes are laid over beside pixels."""
+        return self.groups * self.slices
+
+    @property
+    def group_chunks(self) -> int:
+        """Programs that share a tile of pixels."""
+        return -(-self.parts // self.lane_groups) if self.lane_groups else 1
+
+    @property
+    def vectors(self) -> int:
+        """Vectors that hold a lane's channels of one pixel."""
+        return self.pieces * (1 + self.halves)
+
+    @property
+    def vector(self) -> int:
+        """Channels of one of them."""
+        return self.piece // (1 + self.halves)
+
+    @property
+    def cells(self) -> int:
+        """Lanes of each group in a program whose groups are side by side."""
+        return self.lanes // self.lane_groups
+
+    @property
+    def stacked_taps(self) -> int:
+        """The power of two that holds a window row of taps."""
+        return 1 << (self.kernel_size - 1).bit_length()
+
+    @property
+    def span(self) -> int:
+        """Input columns that a lane of output columns reads."""
+        return (self.columns - 1) * self.stride + (self.kernel_size - 1) * self.dilation + 1
+
+    @property
+    def first_query(self) -> int:
+        """First output column that a lane of input columns reads, from its own place on: may be negative."""
+        return -((self.dilation * (self.kernel_size - 1) - self.padding) // self.stride)
+
+    @property
+    def query_span(self) -> int:
+        """Output columns that a lane of input columns reads."""
+        return (self.columns - 1 + self.padding) // self.stride - self.first_query + 1
+
+    @property
+    def query_step(self) -> int:
+        """Window rows from one that may meet a query to the next: without dilation every stride-th, else each."""
+        return self.stride if self.dilation == 1 else 1
+
+    @property
+    def every_step_meets(self) -> bool:
+        """Whether a program of input pixels takes only the window rows that meet a query."""
+        return self.rows == 1 and (self.dilation == 1 or self.stride == 1)
+
+    @property
+    def ragged(self) -> bool:
+        """Whether some lane has members that are no channels."""
+        return self.channels % self.m != 0 or self.pieces * self.piece * self.slices != self.m
+
+    @property
+    def skips_rows(self) -> bool:
+        """Whether a program of output pixels takes only the window rows inside the image."""
+        return self.masked and self.rows == 1
+
+    @property
+    def tests_taps(self) -> bool:
+        """Whether the taps of a lane must be tested for lying outside the image."""
+        return self.masked and not (self.rows == 1 and self.gathered_width > 0)
+
+    def tiles(self, batch: int, height: int, width: int) -> int:
+        """Programs over a batch of images, for one chunk of groups."""
+        blocks = -(-width // self.columns)
+        strips, cells = -(-height // self.rows), self.rows * blocks * batch
+        if self.rows > 1:
+            strips, cells = 1, strips * cells
+        if self.lane_groups:
+            return strips * -(-cells // self.cells)
+        return strips * -(-cells * self.parts // self.lanes)
+
+
+@cache
+def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometry:
+    """The geometry of a kernel: lanes are input pixels on the key side of backward, output pixels else."""
+    members = min(problem.m, problem.channels)
+    consecutive = problem.channel_order == "consecutive"
+    piece = gcd(problem.channels, problem.m, 16 // _ITEMSIZE[problem.dtype]) if consecutive else 1
+    slices = -(-members // settings.members)
+    tiled, gathered = problem.out_width, problem.width
+    if kernel == "key":
+        tiled, gathered = gathered, tiled
+    if kernel == "key":
+        whole_row = tiled <= settings.columns
+    else:  # a tap outside the image takes part in the softmax unless it is masked
+        whole_row = tiled == settings.columns and problem.padding_mode == "mask"
+    pixels = problem.batch * max(problem.height * problem.width, problem.out_height * problem.out_width)
+    return Geometry(
+        channels=problem.channels,
+        groups=problem.groups,
+        m=members,
+        kernel_size=problem.kernel_size,
+        stride=problem.stride,
+        dilation=problem.dilation,
+        padding=problem.padding,
+        composability=problem.composability,
+        masked=problem.padding_mode == "mask",
+        prior=problem.prior,
+        group_step=problem.m if consecutive else 1,
+        member_step=1 if consecutive else problem.groups,
+        piece=piece,
+        pieces=-(-members // (slices * piece)),
+        halves=problem.dtype == "bfloat16" and piece > 1,
+        slices=slices,
+        columns=settings.columns,
+        rows=settings.rows,
+        lane_groups=settings.lane_groups,
+        lanes=settings.lanes,
+        gathered_width=gathered if whole_row else 0,
+        wide_index=pixels * max(problem.channels, problem.groups * slices) >= 2**31,
+    )

@@ -1,0 +1,142 @@
+"""Launch settings: how a kernel is cut into programs and lanes, which changes its speed and not what it computes."""
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Literal, get_args
+
+from ...problem import Problem
+
+Kernel = Literal["forward", "query", "key"]
+# Instructions per tap by columns per lane, over those of 4; 5 and 7 have fewer but take more registers.
+_INSTRUCTIONS = {1: 1.75, 2: 1.2, 4: 1.0, 5: 1.02, 7: 1.05}
+# Channels of a lane: with 16 the weights of a wide group are computed once for 16 channels; more do not fit.
+_MEMBERS = 16
+# Registers bound a multiprocessor to 12 to 16 warps: three or four programs of four warps, of eight only one.
+_LANES = 128
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The launch settings of one kernel.
+
+    Args:
+        columns: Adjacent pixels of a row that a lane computes.
+        rows: Height of the strips that lanes are laid over. With 1, a program keeps to one row and skips the window
+            rows that lie outside the image.
+        lane_groups: Groups side by side in a program, a power of two; 0 lays lanes flat over all groups, none idle.
+        members: Most channels of a lane; wider groups are cut into slices.
+        lanes: Lanes of a program, one a thread.
+        registers: Most registers of a thread; 0 leaves them to the compiler.
+    """
+
+    columns: int
+    rows: int
+    lane_groups: int
+    members: int
+    lanes: int
+    registers: int = 0
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The options of a launch that Triton knows by its own names."""
+        limit = {"maxnreg": self.registers} if self.registers else {}
+        return {"num_warps": self.lanes // 32, **limit}
+
+    def __str__(self) -> str:
+        """The settings in one word, for a column of results: every field's initials and value."""
+        return "c{columns}-r{rows}-g{lane_groups}-m{members}-l{lanes}-x{registers}".format(**asdict(self))
+
+
+@cache
+def heuristic(kernel: Kernel, problem: Problem) -> Settings:
+    """Settings that need no search; the figures behind its numbers are of `python -m bench offline`."""
+    height, width = tiled(kernel, problem)
+    columns = _columns(kernel, problem, width)
+    return Settings(
+        columns=columns,
+        rows=_rows(problem, height, -(-width // columns)),
+        # The prior's gradient is summed over the lanes of a group, so these keep in step.
+        lane_groups=_lane_groups(problem.groups) if kernel == "query" and problem.prior else 0,
+        members=_MEMBERS,
+        lanes=_LANES,
+        registers=_registers(kernel, problem),
+    )
+
+
+def alternatives(kernel: Kernel, problem: Problem, field: str) -> tuple[int, ...]:
+    """The values of one field that a search may try, whatever the others are."""
+    _, width = tiled(kernel, problem)
+    step = problem.stride if kernel == "key" else 1
+    columns = (-(-columns // step) * step for columns in (width, *_INSTRUCTIONS) if columns <= 7)
+    side_by_side = kernel == "query" and problem.prior
+    values = {
+        "columns": columns,
+        "rows": (1, 2, 4, 7, 8),
+        "lane_groups": (2, 4, 8, 16, 32) if side_by_side else (0,),
+        # Query and key side share sums per slice, so they must agree.
+        "members": (_MEMBERS,),
+        "lanes": (32, 64, 128, 256),
+        "registers": (0, 128, 168, 255),
+    }
+    return tuple(dict.fromkeys(values[field]))
+
+
+def tiled(kernel: Kernel, problem: Problem) -> tuple[int, int]:
+    """Height and width of the image whose pixels are lanes."""
+    if kernel == "key":
+        return problem.height, problem.width
+    return problem.out_height, problem.out_width
+
+
+def _columns(kernel: Kernel, problem: Problem, width: int) -> int:
+    """Columns per lane: the fewest instructions per pixel of a row, within the registers that a thread has."""
+    # On the key side a multiple of the stride: which taps reach a column's queries is then known at compile time.
+    step = problem.stride if kernel == "key" else 1
+    # A whole row in a lane takes the fewest: which taps lie outside the image is known as well.
+    options = {**_INSTRUCTIONS, **({width: 0.9} if width <= 7 else {})}
+    fitting = {columns: cost for columns, cost in options.items() if _fits(kernel, problem, columns, width)}
+    columns = min(fitting, key=lambda columns: -(-width // columns) * columns * fitting[columns])
+    return -(-columns // step) * step
+
+
+def _fits(kernel: Kernel, problem: Problem, columns: int, width: int) -> bool:
+    """Whether the sums, and forward the logits, of so many columns fit a thread's 255 registers."""
+    if columns == 1:
+        return True
+    if problem.dtype == "float64" or (kernel != "key" and problem.stride > 4):
+        return False
+    members, whole_row = min(problem.m, _MEMBERS), columns == width
+    if kernel == "key":  # the values and their gradients, and addresses where queries may lie outside the image
+        return columns * members <= (56 if whole_row else 40)
+    inside = whole_row and problem.padding_mode == "mask"
+    taps = min(problem.kernel_size, problem.width) if inside else problem.kernel_size
+    return columns * members <= 64 and columns * taps <= 56
+
+
+def _registers(kernel: Kernel, problem: Problem) -> int:
+    """A limit where the compiler, left to itself, settles for fewer registers and spills some outside the loop."""
+    spilling = {
+        "forward": problem.dtype in ("float16", "float64"),
+        "query": problem.kernel_size <= 3,
+        "key": min(problem.m, problem.channels) > _MEMBERS,
+    }
+    limits = {"forward": 168, "query": 168, "key": 255}
+    return limits[kernel] if spilling[kernel] else 0
+
+
+def _rows(problem: Problem, height: int, blocks: int) -> int:
+    """Rows of a strip: 1 where the border takes an eighth of the window rows or more and a row fills its programs.
+
+    Elsewhere strips, whose lanes share the values of overlapping windows, of a height that wastes least.
+    """
+    lanes_of_row = problem.batch * blocks * problem.groups
+    if height <= 2 * problem.kernel_size and -(-lanes_of_row // _LANES) * _LANES <= 1.15 * lanes_of_row:
+        return 1
+    return min((4, 7, 2), key=lambda rows: -(-height // rows) * rows)
+
+
+def _lane_groups(groups: int) -> int:
+    """Groups side by side in a program: few idle lanes, and 8 rather than 4 for loads that share cache lines."""
+    weights = {8: 1.0, 4: 1.1, 2: 1.5, 1: 3.0}
+    return min(weights, key=lambda size: -(-groups // size) * size * weights[size])

@@ -1,0 +1,1 @@
+"""A run's rows as tables: parameters, slices, speed-ups, environments."""

@@ -1,0 +1,1 @@
+"""Plots, heat maps and figures."""

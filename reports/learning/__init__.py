@@ -1,0 +1,1 @@
+"""Which of the article's claims a training on digits shows."""

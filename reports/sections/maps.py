@@ -1,0 +1,82 @@
+"""The section with maps: the speed-up over the baseline by two parameters at once."""
+
+from itertools import product
+
+import pandas as pd
+
+from ..data.parameters import implementations
+from ..data.slices import Group, plane
+from ..data.speedups import BASELINE, ratios_to_baseline, speedups
+from ..drawing.figures import by_importance
+from ..drawing.heatmaps import Heatmaps
+from ..report import Figure, Section, Table
+from ..style import shorten, times
+from .rows import placed
+from .view import View
+
+PLANES = (("m", "kernel_size"), ("resolution", "channels"))
+_TITLES = {
+    "m": "m (channels sharing a weight)",
+    "kernel_size": "kernel size k (pixels)",
+    "resolution": "resolution, height = width (pixels)",
+    "channels": "channels C",
+}
+_COLUMNS = {"resolution": "height"}
+_EMPTY = (
+    f"There is no speed-up over {BASELINE} at two values of k and m, or of channels and resolution. To fill this: "
+    "`python -m bench run grid -a k=3,7,11 -a m=1,8,32 -a C=64,256 -a hw=14,56 -a s=1`."
+)
+_CAPTION = f"Speed-up over {BASELINE} of every implementation: geometric mean over the cases where both were measured."
+_TEXT = (
+    "A cell is one case, all else at the base point; above 1 is faster than the baseline. Cells without a number were "
+    "not measured, or failed: a cross is a sweep of one parameter at a time, and `python -m bench run grid` fills it."
+)
+# More figures than this make the page slow.
+_MOST_FIGURES = 8
+
+
+def section(view: View) -> Section:
+    """Maps over k × m and C × resolution, and the speed-up of each implementation over all cases."""
+    ratios = ratios_to_baseline(implementations(view.cases), "latency_ms")
+    figures = (
+        _figure(view, group, mode, across, maps)
+        for (group, mode), across in product(by_importance(view.groups), PLANES)
+        if (maps := _maps(group, mode, across, ratios))
+    )
+    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    found = speedups(implementations(view.cases))
+    tables: list[Table] = [placed("speedup", _CAPTION, found)] if len(found) else []
+    if not shown:
+        return Section("map", "Speed-up map", tables=tables, empty=_EMPTY)
+    return Section("map", "Speed-up map", [_TEXT, *rest], tables, shown)
+
+
+def _maps(group: Group, mode: str, across: tuple[str, str], ratios: pd.Series) -> dict[str, pd.DataFrame]:
+    """The map of each implementation, in order of the parameters; those without two values each way are none."""
+    rows = implementations(plane(group, across))
+    rows = rows[(rows["mode"] == mode) & (rows["implementation"] != BASELINE)]
+    x, y = (pd.to_numeric(rows[_COLUMNS.get(name, name)], errors="coerce") for name in across)
+    cells = pd.DataFrame({"x": x, "y": y, "ratio": ratios.reindex(rows.index)}).dropna()
+    if cells["x"].nunique() < 2 or cells["y"].nunique() < 2:
+        return {}
+    columns, index = (sorted(cells[name].astype(int).unique()) for name in ("x", "y"))
+    return {
+        str(name): its.pivot_table("ratio", "y", "x").reindex(index=index, columns=columns).astype(float)
+        for name, its in cells.groupby(rows["implementation"], observed=True)
+    }
+
+
+def _figure(view: View, group: Group, mode: str, across: tuple[str, str], maps: dict[str, pd.DataFrame]) -> Figure:
+    over = " and ".join(name.replace("_", " ") for name in across)
+    title = f"Speed-up over {BASELINE} by {over}, {mode.replace('_', ' + ')} ({group.label})"
+    ends = [
+        f"{shorten(name, 40)} from {times(frame.min().min())} to {times(frame.max().max())}"
+        for name, frame in maps.items()
+    ]
+    caption = "Blue-green is faster, brown slower; one scale of colours for all maps of the figure."
+    tables = [frame.reset_index().melt("y").assign(implementation=name) for name, frame in maps.items()]
+    data = pd.concat(tables, ignore_index=True).dropna()
+    named = data.set_axis([across[1], across[0], "speedup", "implementation"], axis=1)
+    drawing = Heatmaps(maps, _TITLES[across[0]], _TITLES[across[1]])
+    texts = (title, caption, f"{title}: {'; '.join(ends)}.")
+    return view.studio.figure(("map", group.slug, *across, mode), texts, drawing, named)

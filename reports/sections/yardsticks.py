@@ -1,0 +1,50 @@
+"""The section on yardsticks: what the layer's time is worth in convolutions and copies of the same sizes."""
+
+import pandas as pd
+
+from ..data.parameters import KEYS, PROBLEM, SCOPES, implementations, yardsticks
+from ..data.rows import measured
+from ..data.speedups import mean_ratio
+from ..report import Section, Table
+from ..style import counted, times
+from .rows import placed
+from .view import View
+
+_EMPTY = "The run has no yardsticks. To fill this: `python -m bench run stages`, or --yardsticks with another sweep."
+_TEXT = (
+    "A yardstick is another function at the same sizes, timed in turn with the layer: a 3×3 convolution of the "
+    "channels that ResNet-50 has there, a depthwise convolution with the layer's window, a copy of the least bytes. "
+    "Their lines in the figures are grey and dashed."
+)
+_CAPTION = "The time of the fastest implementation over the yardstick's, case by case; the mean is geometric."
+
+
+def section(view: View) -> Section:
+    """How many times a yardstick's time the layer takes at its fastest."""
+    table = yardstick_table(view.cases[view.cases["scope"] != SCOPES[-1]])
+    if table.frame.empty:
+        return Section("yardsticks", "Yardsticks", empty=_EMPTY)
+    text = [
+        f"{row['scope']}, {str(row['mode']).replace('_', ' + ')}, {row['dtype']}, {row['cache']}: the layer takes "
+        f"{times(row['mean'])} the time of {row['yardstick']} ({counted(row['cases'], 'case')})."
+        for row in table.frame.to_dict("records")
+        if len(table.frame) <= 12
+    ]
+    return Section("yardsticks", "Yardsticks", [_TEXT, *text], [table])
+
+
+def yardstick_table(cases: pd.DataFrame) -> Table:
+    """For each group, mode and yardstick: least, geometric mean and most of the ratio."""
+    own, others = (
+        of(cases).assign(ms=lambda rows: measured(rows, "latency_ms")) for of in (implementations, yardsticks)
+    )
+    fastest = own.groupby(PROBLEM)["ms"].min()
+    found = others[KEYS].assign(ratio=others[PROBLEM].map(fastest) / others["ms"]).dropna(subset="ratio")
+    numbers = {
+        "cases": ("ratio", "size"),
+        "least": ("ratio", "min"),
+        "mean": ("ratio", mean_ratio),
+        "most": ("ratio", "max"),
+    }
+    table = found.groupby(KEYS, observed=True).agg(**numbers).reset_index()
+    return placed("yardsticks", _CAPTION, table.rename(columns={"implementation": "yardstick"}))

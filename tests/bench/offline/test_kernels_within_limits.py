@@ -1,0 +1,62 @@
+"""What the compiler makes of today's kernels for sm_90: within the design's limits, and as recorded. No GPU needed.
+
+One test, so that workers of pytest-xdist do not compile the same kernels twice.
+"""
+
+from importlib.metadata import version
+
+import pytest
+
+pytest.importorskip("triton")
+
+from bench.offline.examine import Report, Task, examine, tasks_of
+from bench.offline.limits import RECORD, changes, misses, read_record
+from bench.processes import spread
+
+STAGES = (
+    "224x224x64-k7-m8-s2-bfloat16",
+    "56x56x100-k7-m8-bfloat16",
+    "28x28x200-k7-m8-bfloat16",
+    "14x14x400-k7-m8-bfloat16",
+    "7x7x800-k7-m8-bfloat16",
+)
+# Every kernel at every stage; at the ends of the axes one each, or the test would take minutes. The others are checked
+# by `python -m bench offline --arch sm_90 --check`.
+COMPILED = (
+    *(f"{kernel}-{stage}-sm_90" for stage in STAGES for kernel in ("forward", "query", "key")),
+    "query-28x28x200-k3-m8-bfloat16-sm_90",
+    "forward-28x28x200-k13-m8-bfloat16-sm_90",
+    "forward-28x28x200-k7-m1-bfloat16-sm_90",
+    "key-28x28x200-k7-m32-bfloat16-sm_90",
+    "forward-28x28x200-k7-m8-float16-sm_90",
+    "key-28x28x200-k7-m8-float32-sm_90",
+    "forward-28x28x200-k7-m8-float64-sm_90",
+    "query-28x28x200-k7-m8-float64-sm_90",
+    "key-28x28x200-k7-m8-float64-sm_90",
+)
+# A busy or slow machine needs longer than the 5 s that a kernel may take to compile.
+SLOWER = 3
+
+
+@pytest.mark.slow
+def test_kernels_keep_to_the_limits_and_to_the_record() -> None:
+    triton = version("triton")
+    record = read_record(triton)
+    if record is None:
+        pytest.skip(f"{RECORD.name} has nothing of triton {triton}, whose compiler makes other code")
+    tasks = [task for task in tasks_of("sm_90", [], []) if task.name in COMPILED]
+    assert len(tasks) == len(COMPILED)
+    assert record.keys() >= set(COMPILED)
+    rows = [one.row() for one in reports(tasks)]
+    quick = [{**row, "compile_seconds": row["compile_seconds"] / SLOWER} for row in rows]
+    assert misses(quick) == {}
+    assert changes(rows, record) == {}, "if this is meant: python -m bench offline --arch sm_90 --record"
+
+
+def reports(tasks: list[Task]) -> list[Report]:
+    """What becomes of the tasks; a failure ends the test."""
+    found = []
+    for index, result in spread(examine, tasks):
+        assert isinstance(result, Report), f"{tasks[index].name} does not compile: {result}"
+        found.append(result)
+    return found

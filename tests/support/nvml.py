@@ -1,0 +1,72 @@
+"""An NVML of one GPU that says what a test wants."""
+
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from bench.device.nvml import Telemetry
+
+UUID = "GPU-8f3c"
+
+
+class NVMLError(Exception):
+    """What NVML raises."""
+
+
+class Nvml:
+    """NVML's functions that the suite asks; `bits` are the throttle reasons of one reading after the other."""
+
+    NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+    NVMLError = NVMLError
+
+    def __init__(self, bits: Iterator[int] | None = None, **answers: Any) -> None:
+        self.bits, self.answers, self.energy = bits, answers, 1000.0
+
+    def answer(self, name: str, usual: Any) -> Any:
+        """A test's own answer, an error where that is None."""
+        value = self.answers.get(name, usual)
+        if value is None:
+            raise NVMLError("Not Supported")
+        return value
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        self.answer("init", usual=True)
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        if uuid != self.answers.get("uuid", UUID):
+            raise NVMLError("Not Found")
+        return "handle"
+
+    def __getattr__(self, name: str) -> Any:
+        usual: dict[str, Any] = {
+            "nvmlSystemGetDriverVersion": lambda: "580.1",
+            "nvmlDeviceGetClockInfo": lambda _, kind: self.answer("clocks", {1: 1980, 2: 3201})[kind],
+            "nvmlDeviceGetMaxClockInfo": lambda _, kind: {1: 1980, 2: 3201}[kind],
+            "nvmlDeviceGetApplicationsClock": lambda *_: self.answer("set_clocks", None),
+            "nvmlDeviceGetTemperature": lambda *_: self.answer("temperature", 40),
+            "nvmlDeviceGetPowerUsage": lambda _: self.answer("power", 350_500),
+            "nvmlDeviceGetCurrentClocksEventReasons": lambda _: (
+                next(self.bits) if self.bits else self.answer("new_bits", 0)
+            ),
+            "nvmlDeviceGetCurrentClocksThrottleReasons": lambda _: self.answer("old_bits", 0),
+            "nvmlDeviceGetTotalEnergyConsumption": lambda _: self.answer("energy", self.energy),
+            "nvmlDeviceGetComputeRunningProcesses": lambda _: self.answer("processes", []),
+            "nvmlDeviceGetGraphicsRunningProcesses": lambda _: [],
+            "nvmlDeviceGetPowerManagementLimitConstraints": lambda _: [200_000, 700_000],
+            "nvmlDeviceGetEnforcedPowerLimit": lambda _: 700_000,
+            "nvmlDeviceGetPersistenceMode": lambda _: 1,
+            "nvmlDeviceGetEccMode": lambda _: [1, 1],
+            "nvmlDeviceGetMigMode": lambda _: [0, 0],
+        }
+        return usual[name]
+
+
+def process(pid: int | None = None, mib: float | None = 512) -> SimpleNamespace:
+    """A process on the GPU, this one if no number is given."""
+    return SimpleNamespace(
+        pid=os.getpid() if pid is None else pid, usedGpuMemory=None if mib is None else int(mib * 2**20)
+    )
+
+
+HANDLED = Telemetry("handle")
