@@ -11,7 +11,7 @@ from bench.device import nvml as telemetry
 from bench.device.energy import energy_per_call_mj
 from bench.device.gpu_state import neighbours
 from bench.device.nvml import Reading, Telemetry, summary, telemetry_of
-from tests.bench.conftest import CPU
+from tests.support.bench_cases import CPU
 from tests.support.nvml import HANDLED, Nvml, process
 
 CUDA = torch.device("cuda")
