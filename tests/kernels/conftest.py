@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import flex_attention
 
-from kernels.implementations import flex
+from kernels.implementations.flex import attention
 from tests.support.eager import traced
 
 # torch lists the functions that `with torch.device(…)` steers when it needs them first: before they are replaced here.
@@ -73,7 +73,7 @@ def dense_flex(monkeypatch: pytest.MonkeyPatch) -> None:
     Gradients of what a score_mod looks up need the tracing, which takes a second a case; the CPU has none.
     """
     if torch.cuda.is_available():
-        monkeypatch.setattr(flex, "_specialised", traced)
+        monkeypatch.setattr(attention, "_specialised", traced)
     else:
         monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
 
