@@ -1,11 +1,17 @@
-"""What all tests share. Triton reads TRITON_INTERPRET when it is imported, so this comes first of all."""
+"""What all tests share. Threads and Triton are set up by variables that are read on import, so they come first of all."""
 
 import os
+
+# Processes of tests run side by side, each of small problems: two threads in each would wait for one another.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
+    os.environ.setdefault(name, "1")
 
 import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,3 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """A test about threads, or about time, has one for each core, and at least two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(2, os.cpu_count() or 2))
+    yield torch.get_num_threads()
+    torch.set_num_threads(before)
