@@ -18,7 +18,9 @@ _STRINGS = ("composability", "padding_mode", "channel_order")
 def apply(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
     tensors = [tensor for tensor in (query, key, value, prior) if tensor is not None]
-    save_log_sum = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    # An exported program may be differentiated, whatever it was traced with.
+    save_log_sum = wanted or torch.compiler.is_exporting()
     integers = [getattr(problem, name) for name in _INTEGERS]
     strings = ",".join(getattr(problem, name) for name in _STRINGS)
     out: Tensor = _forward(query, key, value, prior, integers, strings, save_log_sum)[0]
@@ -109,6 +111,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _differentiate(ctx: Any, grad_out: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     query, key, value, prior, out, log_sum = ctx.saved_tensors
+    if log_sum.numel() == 0 and query.numel() > 0:
+        raise RuntimeError("local_relation::forward was called without save_log_sum, so that it has no gradient")
     *grads, grad_prior = _backward(query, key, value, prior, out, log_sum, grad_out, ctx.integers, ctx.strings)
     return *grads, None if prior is None else grad_prior, None, None, None
 
