@@ -10,7 +10,7 @@ from .bottleneck import (
     spatial_conv,
 )
 from .functional import local_relation, problem_of
-from .implementations.triton_fused import compile_fused
+from .implementations.triton_fused import compile_fused, stubbed_launches
 from .implementations.triton_fused.binary import CompiledKernel
 from .implementations.triton_fused.settings import Settings as FusedSettings
 from .implementations.triton_fused.tuner import FusedTuner
@@ -87,5 +87,6 @@ __all__ = [
     "resolve",
     "resolve_padding",
     "spatial_conv",
+    "stubbed_launches",
     "unsupported",
 ]

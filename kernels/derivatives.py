@@ -36,10 +36,10 @@ def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
     def decorate(backward: Backward) -> Backward:
         @wraps(backward)
         def once(ctx: Any, grad_out: Tensor) -> Gradients:
+            if not torch.is_grad_enabled():
+                return backward(ctx, grad_out)
             with torch.no_grad():
                 gradients = backward(ctx, grad_out)
-            if not torch.is_grad_enabled():
-                return gradients
             known = [gradient for gradient in gradients if gradient is not None]
             final = iter(_Final.apply(implementation, len(known), *known, *ctx.saved_tensors, grad_out))  # type: ignore[no-untyped-call]
             return tuple(None if gradient is None else next(final) for gradient in gradients)

@@ -1,6 +1,8 @@
 """What all tests share. Triton reads TRITON_INTERPRET when it is imported, so this comes first of all."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 import torch
 
@@ -8,6 +10,14 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """What a test pretended about devices and settings is not kept for the next one's calls."""
+    yield
+    if "kernels.plain" in sys.modules:
+        sys.modules["kernels.plain"].forget()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
