@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PADDING_MODES
 
+from ..errors import UsageError
+
 _PASSES = ("forward", "backward", "forward_backward")
 # The modes of each scope; "training" is a whole step: forward, loss, backward, and the weights' update.
 MODES_OF = {"operator": _PASSES, "layer": _PASSES, "network": ("forward", "training")}
@@ -14,10 +16,6 @@ DEPTHS = (26, 50, 101)
 CACHES = ("cold", "hot")
 
 Value = int | str | bool
-
-
-class UsageError(ValueError):
-    """What was asked for does not exist or makes no sense; the message says what was expected."""
 
 
 def _integer(text: str) -> Value:

@@ -12,9 +12,10 @@ import torch
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, IMPLEMENTATIONS, MEMORY_FORMATS, PADDING_MODES
 
 from ..commands.run import Request
-from ..measure.yardsticks import YARDSTICKS
+from ..errors import UsageError
+from ..cost.yardsticks import YARDSTICKS
 from ..results.folder import PARAMETERS, RunFolder
-from .axes import AXES, CACHES, MODES, SCOPES, UsageError, Value, parse_axis
+from .axes import AXES, CACHES, MODES, SCOPES, Value, parse_axis
 from .case import Case
 from .sweeps import DEFAULTS, Sweep, Values, expand
 from .sweeps import SWEEPS as _SWEEPS

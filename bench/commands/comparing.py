@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
+from ..errors import RunFolderError
 from ..results.comparison import USAGE, VERDICTS, Comparison, Pair, Settings, compare
-from ..results.folder import RunFolderError
 from ..results.formats import FORMATS, formatter
 from ..results.intervals import Ratio, ratio_of_medians
 from ..results.reading import Run, read_run

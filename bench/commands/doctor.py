@@ -5,11 +5,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ..case.axes import UsageError
 from ..device.calibration import keep
 from ..device.device import device_name, forbid_tf32
 from ..device.doctor import FAIL, Examination
-from ..gpu_lock import held
+from ..errors import UsageError
+from ..locks import held
 from .run import Request, refuse
 
 FAILED_EXIT = 1

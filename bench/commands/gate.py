@@ -14,8 +14,8 @@ from pathlib import Path
 import typer
 
 from .. import ROOT
+from ..errors import RunFolderError
 from ..results.comparison import NO_EVIDENCE, USAGE, Settings, compare
-from ..results.folder import RunFolderError
 from ..results.formats import FORMATS
 from ..results.reading import read_run
 from .turns import merge_turns

@@ -12,17 +12,17 @@ import torch
 import typer
 
 from .. import ROOT
-from ..case.axes import UsageError
 from ..case.case import Case
 from ..case.sweeps import SWEEPS, expand
 from ..device.timing import Timing
+from ..errors import RunFolderError, UsageError, WorkerError
 from ..measure.ahead import COMPILED, compile_ahead, tasks_of
-from ..results.folder import RunFolder, RunFolderError
+from ..results.folder import RunFolder
 from ..run.local_executor import LOG, LocalExecutor, Seat
 from ..run.messages import Setup
 from ..run.run import Conduct, measure_run
 from ..run.schedule import Schedule
-from ..run.worker import Worker, WorkerError
+from ..run.worker import Worker
 from .estimate import CASE_SECONDS, PROBLEM_SECONDS
 from .run import RUNS, refuse
 

@@ -9,16 +9,16 @@ import torch
 import typer
 from rich.console import Console
 
-from ..case.axes import UsageError, parse_axis
+from ..case.axes import parse_axis
 from ..case.case import Case
-from ..case.shards import Shard, ShardError, describe_sweep, parse_shard
+from ..case.shards import Shard, describe_sweep, parse_shard
 from ..case.sweeps import Values, expand, require_sweep
-from ..results.folder import RunFolder, RunFolderError
+from ..errors import RunFolderError, ShardError, UsageError, WorkerError
+from ..results.folder import RunFolder
 from ..run.executors import executor_of
 from ..run.local_executor import require_device
 from ..run.place import Place
 from ..run.run import FAILED_EXIT, Conduct, measure_run
-from ..run.worker import WorkerError
 from .estimate import estimate
 from .listing import print_cases, print_listing
 

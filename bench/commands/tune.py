@@ -9,8 +9,8 @@ from rich.table import Table
 
 from kernels import FusedTuner, Problem, unsupported
 
-from ..case.axes import UsageError
 from ..device.device import device_name
+from ..errors import UsageError
 from ..measure.tune import Found, tune
 from .run import Request, refuse
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .bounds import Work, bounds_us, largest
+from .bounds import Work, bounds_us, largest, mode_work
 from .chips import Chip
-from .complexity import flops, macs, min_bytes, paper_cost, paper_terms
-from .network_metrics import network_counts
-
-if TYPE_CHECKING:
-    from ..case.case import Case
+from .complexity import Asked, flops, macs, min_bytes, paper_cost, paper_terms
+from .network_counts import network_metrics
+from ..cost.yardsticks import YARDSTICKS
 
 
 @dataclass(frozen=True)
@@ -22,20 +20,20 @@ class Metric:
     """
 
     summary: str
-    count: Callable[["Case"], float | None] | None = None
+    count: Callable[[Asked], float | None] | None = None
     of: str | None = None
     scale: float = 1.0
 
 
 METRICS: Mapping[str, Metric] = {
-    "paper_cost": Metric("the paper's cost of the layer, times the batch", count=lambda case: paper_cost(case.problem)),
-    "macs": Metric("multiply–adds of a forward pass", count=lambda case: macs(case.problem, case.scope)),
+    "paper_cost": Metric("the paper's cost of the layer, times the batch", count=lambda asked: paper_cost(asked.problem)),
+    "macs": Metric("multiply–adds of a forward pass", count=lambda asked: macs(asked.problem, asked.scope)),
     "flops": Metric(
-        "floating-point operations of the mode", count=lambda case: flops(case.problem, case.scope, case.mode)
+        "floating-point operations of the mode", count=lambda asked: flops(asked.problem, asked.scope, asked.mode)
     ),
     "min_bytes": Metric(
         "least bytes that the mode must move",
-        count=lambda case: min_bytes(case.problem, case.scope, case.mode),
+        count=lambda asked: min_bytes(asked.problem, asked.scope, asked.mode),
     ),
     "images_per_s": Metric("images per second", of="batch"),
     "tflops": Metric("TFLOP/s: flops over latency", of="flops", scale=1e-12),
@@ -48,25 +46,32 @@ METRICS: Mapping[str, Metric] = {
     "bound_issue_ms": Metric("its bound by the instructions that are issued, in ms"),
     "aggregation_macs": Metric(
         "of a layer: the paper's cost of similarity and aggregation, its k² term, times the batch",
-        count=lambda case: paper_terms(case.problem)[1] if case.scope == "layer" else None,
+        count=lambda asked: paper_terms(asked.problem)[1] if asked.scope == "layer" else None,
     ),
     "projections_macs": Metric(
         "of a layer: the paper's cost of the 1×1 convolutions, its C² term, times the batch",
-        count=lambda case: paper_terms(case.problem)[0] if case.scope == "layer" else None,
+        count=lambda asked: paper_terms(asked.problem)[0] if asked.scope == "layer" else None,
     ),
 }
 # Both precisions of arithmetic share a column: a case has one of them.
 _COLUMN_OF = {"fp32": "arithmetic", "fp64": "arithmetic"}
 
 
-def counts(case: "Case") -> dict[str, float]:
+def counts(asked: Asked) -> dict[str, float]:
     """The metrics that a case has without being run; a yardstick has its own, as it is another function."""
-    if case.yardstick is not None:
-        return case.yardstick.counts(case)
-    if case.scope == "network":
-        return network_counts(case, "lr_net")
-    found = {name: metric.count(case) for name, metric in METRICS.items() if metric.count is not None}
+    if asked.implementation in YARDSTICKS:
+        return YARDSTICKS[asked.implementation].counts(asked)
+    if asked.scope == "network":
+        return network_metrics(f"lr_net_{asked.depth}", asked.problem, asked.mode)
+    found = {name: metric.count(asked) for name, metric in METRICS.items() if metric.count is not None}
     return {name: count for name, count in found.items() if count is not None}
+
+
+def work_of(asked: Asked) -> Work | None:
+    """What a GPU has to do; None where no bound is known: for layer and network, and for most yardsticks."""
+    if asked.implementation in YARDSTICKS:
+        return YARDSTICKS[asked.implementation].work(asked)
+    return mode_work(asked.problem, asked.mode) if asked.scope == "operator" else None
 
 
 def rates(row: Mapping[str, Any], latency_ms: float) -> dict[str, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ..cost.chips import UNITS, Chip, find_chip
+from ..cost.chips import MULTIPROCESSORS, Chip, find_chip
 
 
 def chip_of(device: torch.device) -> Chip | None:
@@ -17,7 +17,7 @@ def chip_of(device: torch.device) -> Chip | None:
         return None
     found = torch.cuda.get_device_properties(device)
     known = find_chip(found.name)
-    told = (found.major, found.minor) in UNITS and min(
+    told = (found.major, found.minor) in MULTIPROCESSORS and min(
         found.clock_rate, found.memory_clock_rate, found.memory_bus_width
     ) > 0
     if known is not None or not told:

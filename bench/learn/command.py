@@ -17,11 +17,10 @@ import typer
 
 from kernels import IMPLEMENTATIONS, unsupported
 
-from ..case.axes import UsageError
 from ..commands.run import RUNS, refuse
 from ..device.environment import command_line, describe
+from ..errors import RunFolderError, UsageError
 from ..locks import locked
-from ..results.folder import RunFolderError
 from .folder import LearningFolder
 from .training import SPLIT, Recipe, train
 from .variants import DEFAULT, QUICK, Variant, chosen

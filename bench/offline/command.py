@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from ..case.axes import UsageError
+from ..errors import UsageError
 from ..processes import spread
 from .binaries import require_tools
 from .examine import Report, Task, examine, tasks_of

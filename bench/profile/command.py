@@ -12,18 +12,16 @@ from typing import Any, TypeVar
 import torch
 import typer
 
-from ..case.axes import UsageError
 from ..case.chosen import Chosen, choose
 from ..commands.run import RUNS, Request, refuse
 from ..cost.metrics import counts
 from ..device.calibration import bounding_chip
 from ..device.device import device_name
 from ..device.timing import Timing
+from ..errors import RunFolderError, Unavailable, UsageError, WorkerError
 from ..locks import locked
-from ..results.folder import RunFolderError
 from ..run.messages import Setup
-from ..run.worker import Worker, WorkerError
-from ..unavailable import Unavailable
+from ..run.worker import Worker
 from .expected import Predictions, predict
 from .memory_plot import draw_memory
 from .nsight import Counted, count

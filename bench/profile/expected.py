@@ -6,10 +6,10 @@ Under the names of Nsight's counters, so that both stand side by side.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..case.axes import UsageError
 from ..case.case import Case
 from ..cost.bounds import MODES, Work, bounds_us, kernel_work
 from ..cost.chips import CHIPS, Chip
+from ..errors import UsageError
 from ..offline.binaries import require_tools
 from ..offline.examine import ARCHITECTURES, Report, Task, examine
 from ..processes import spread

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scipy.stats import gmean
 
-from .folder import PARAMETERS, Row, RunFolderError
+from ..errors import RunFolderError
+from .folder import PARAMETERS, Row
 from .intervals import Ratio, ratio_of_medians
 from .reading import DEFAULT_FLOOR, Key, Run, number
 

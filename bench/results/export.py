@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import typer
 
+from ..errors import RunFolderError
 from .comparison import USAGE
-from .folder import PARAMETERS, RunFolderError
+from .folder import PARAMETERS
 from .intervals import Samples
 from .reading import Key, Run, read_run
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cost.metrics import METRICS
+from ..errors import RunFolderError
 
 SCHEMA_VERSION = 4
 
@@ -99,10 +100,6 @@ KINDS = ("implementation", "yardstick")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 
 Row = dict[str, Any]
-
-
-class RunFolderError(ValueError):
-    """A folder cannot be written as a new run, or read as one."""
 
 
 @dataclass(frozen=True)

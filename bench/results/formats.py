@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..errors import RunFolderError
 from .comparison import NO_EVIDENCE, NOTHING_WORSE, REGRESSION, VERDICTS, WRONG_RESULTS, Comparison, Pair
-from .folder import PARAMETERS, RunFolderError
+from .folder import PARAMETERS
 
 OUTCOMES: Mapping[int, str] = {
     NOTHING_WORSE: "nothing is worse",

@@ -14,8 +14,9 @@ from typing import Any
 
 import typer
 
+from ..errors import RunFolderError
 from ..locks import locked
-from .folder import PARAMETERS, SCHEMA_VERSION, Row, RunFolder, RunFolderError
+from .folder import PARAMETERS, SCHEMA_VERSION, Row, RunFolder
 from .recovery import Key, Recovered, read, rewrite
 
 USAGE_EXIT = 2

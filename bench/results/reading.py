@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .folder import KINDS, PARAMETERS, Row, RunFolder, RunFolderError
+from ..errors import RunFolderError
+from .folder import KINDS, PARAMETERS, Row, RunFolder
 from .intervals import Samples
 
 Key = tuple[str, ...]

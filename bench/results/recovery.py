@@ -6,17 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .folder import (
-    COLUMNS,
-    PARAMETERS,
-    SCHEMA_VERSION,
-    STATUSES,
-    Row,
-    RunFolder,
-    RunFolderError,
-    csv_lines,
-    replace_text,
-)
+from ..errors import RunFolderError
+from .folder import COLUMNS, PARAMETERS, SCHEMA_VERSION, STATUSES, Row, RunFolder, csv_lines, replace_text
 
 # Lines that hold no row are moved here, so that nothing that somebody might want is deleted.
 DISCARDED = "discarded.txt"

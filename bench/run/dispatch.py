@@ -12,9 +12,9 @@ import typer
 
 from ..case.case import Case
 from ..cost.metrics import counts
+from ..errors import WorkerError
 from .schedule import Done
 from .slot import Group, Identity, Station
-from .worker import WorkerError
 
 # A group that has lost so many stations is not given to another.
 ATTEMPTS = 3

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from ..case.axes import UsageError
+from ..errors import UsageError
 from .place import Place
 from .slot import Plan, Station
 

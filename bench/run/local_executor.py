@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..case.axes import UsageError
+from ..errors import UsageError
 from .place import Place
 from .slot import LocalStation, Plan
 

@@ -24,12 +24,11 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .. import ROOT
-from ..case.axes import UsageError
 from ..case.case import Case
+from ..errors import UsageError, WorkerError
 from .place import Place
 from .schedule import Done
 from .slot import Group, Identity, LocalStation, Plan
-from .worker import WorkerError
 
 _SOURCES = ("bench", "kernels")
 _RESOURCES = {"cuda": "GPU", "cpu": "CPU"}

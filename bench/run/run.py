@@ -11,11 +11,11 @@ import torch
 import typer
 from rich.console import Console
 
-from ..case.axes import UsageError
 from ..case.case import Case, grouped
 from ..commands.progress import reporting
 from ..device.environment import checkout, command_line
 from ..device.timing import Timing
+from ..errors import UsageError
 from ..locks import locked
 from ..results.fingerprint import code_version, fingerprint
 from ..results.folder import STATUSES, RunFolder

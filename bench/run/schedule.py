@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from ..case.case import Case, grouped
 from ..cost.chips import Chip
 from ..cost.metrics import counts, limits, rates
-from ..device.timing import Latency
-from ..measure.preflight import work_of
+from ..cost.metrics import work_of
 from ..measure.steps import Step, Steps
 from ..results.folder import Row
+from ..samples import Latency, joined
 from .largest_batch import BatchSearch
 from .outgrown import Outgrown
 
@@ -51,18 +51,6 @@ class Done:
     def latency(self) -> Latency:
         """All rounds as one."""
         return joined(self.rounds)
-
-
-def joined(rounds: Sequence[Latency]) -> Latency:
-    """The rounds of a case as one latency; its timers are all that were used."""
-    return Latency(
-        blocks=[block for latency in rounds for block in latency.blocks],
-        target=max((latency.target for latency in rounds), default=0.0),
-        timer="+".join(sorted({latency.timer for latency in rounds})),
-        host_ms=[time_ms for latency in rounds for time_ms in latency.host_ms],
-        warmup_s=sum(latency.warmup_s for latency in rounds),
-        set_aside=[block for latency in rounds for block in latency.set_aside],
-    )
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 from ..case.case import Case
 from ..device.calibration import bounding_chip, summary
 from ..device.environment import describe
-from ..gpu_lock import at_work, gpus_at_work, owned
+from ..locks import busy, busy_gpus, owned
 from ..measure.steps import Step, Steps
 from .messages import Setup
 from .schedule import Done, Rotation, Schedule
@@ -97,14 +97,14 @@ class _Attended:
     most: int = 0
 
     def prepare(self, case: Case) -> Step:
-        self.most = max(self.most, gpus_at_work())
+        self.most = max(self.most, busy_gpus())
         return self.steps.prepare(case)
 
     def fits(self, case: Case) -> Step:
         return self.steps.fits(case)
 
     def turn(self, case: Case) -> Step:
-        self.most = max(self.most, gpus_at_work())
+        self.most = max(self.most, busy_gpus())
         return self.steps.turn(case)
 
 
@@ -152,8 +152,8 @@ class LocalStation:
         if self._uuid is None:
             yield from (self._placed(done, None) for done in self._rotation.run(cases))
             return
-        with at_work(self._uuid):
-            self._attended.most = gpus_at_work()
+        with busy(self._uuid):
+            self._attended.most = busy_gpus()
             yield from (self._placed(done, self._attended.most) for done in self._rotation.run(cases))
 
     def _placed(self, done: Done, gpus_busy: int | None) -> Done:

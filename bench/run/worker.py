@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from .. import ROOT
 from ..case.case import Case
+from ..errors import WorkerError
 from ..measure.steps import Step
 from .messages import Answer, Request, Setup
 
@@ -27,10 +28,6 @@ _START_SECONDS, _KILL_SECONDS, _END_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 5.0, 
 _ATTEMPTS = 3
 
 T = TypeVar("T")
-
-
-class WorkerError(RuntimeError):
-    """A worker cannot be started, or cannot do what is no case's own matter: there is no use in going on."""
 
 
 class _Gone(Exception):  # noqa: N818

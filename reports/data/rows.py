@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.results.folder import COLUMNS, KINDS, PARAMETERS, SINCE, RunFolder, RunFolderError
+from bench.errors import RunFolderError
+from bench.results.folder import COLUMNS, KINDS, PARAMETERS, SINCE, RunFolder
 
 from ..style import counted
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.case.case import Case
+from bench.errors import WorkerError
 from bench.run.schedule import Done
 from bench.run.slot import Group, Identity
-from bench.run.worker import WorkerError
 from tests.bench.conftest import case
 
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench.case.axes import DEPTHS, UsageError, parse_axis
+from bench.case.axes import DEPTHS, parse_axis
 from bench.case.case import Case
 from bench.case.networks import layer_problems, relation_network
 from bench.case.sweeps import SWEEPS, expand
 from bench.cost.complexity import paper_cost
 from bench.cost.metrics import counts
+from bench.errors import UsageError
 from bench.measure.preflight import predicted_mib, refusal
 from bench.results.recovery import key_of
 from bench.run.outgrown import Outgrown

@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
-from bench.case.shards import Shard, ShardError, describe_sweep, parse_shard
+from bench.case.shards import Shard, describe_sweep, parse_shard
 from bench.case.sweeps import SWEEPS, expand
 from bench.commands.estimate import estimate
 from bench.device.timing import Timing
+from bench.errors import ShardError
 from tests.bench.conftest import Invoke, case
 
 GRID = [one.parameters() for one in expand(SWEEPS["grid"], {}, ["unfold", "chunked"])]

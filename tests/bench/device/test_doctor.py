@@ -12,12 +12,12 @@ from bench.device import doctor, gpu_state, noise, roofs
 from bench.device import nvml as telemetry
 from bench.device.calibration import path_of, rates_of
 from bench.device.device import chip_of
-from bench.device.doctor import CHECKS, Check, Examination
-from bench.device.noise import noise_floor
+from bench.device.doctor import CHECKS, Check, Examination, noise_floor
 from bench.device.nvml import Telemetry
 from bench.device.roof_kernels import exponential_kernel, multiply_add_kernel
 from bench.device.roofs import ROOFS, Roof
-from bench.device.timing import Block, Latency, Timing
+from bench.device.timing import Timing
+from bench.samples import Block, Latency
 from tests.bench.conftest import CPU, Invoke
 from tests.support.nvml import HANDLED, Nvml, process
 

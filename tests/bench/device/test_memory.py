@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.device import memory
-from bench.device.memory import Memory, free_bytes, inputs_mib, unmeasurable, weigh
+from bench.device.resources import Memory, free_bytes, inputs_mib, unmeasurable, weigh
 from tests.bench.conftest import CPU, every_device
 
 MIB = 2**20

@@ -8,9 +8,9 @@ import torch
 
 from bench.device import energy, gpu_state
 from bench.device import nvml as telemetry
-from bench.device.energy import energy_per_call_mj
-from bench.device.gpu_state import neighbours
-from bench.device.nvml import Reading, Telemetry, summary, telemetry_of
+from bench.device.nvml import Telemetry, neighbours, telemetry_of
+from bench.device.resources import energy_per_call_mj
+from bench.samples import Reading, summary
 from tests.bench.conftest import CPU
 from tests.support.nvml import HANDLED, Nvml, process
 

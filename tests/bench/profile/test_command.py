@@ -10,11 +10,11 @@ import matplotlib.image
 import pytest
 import torch
 
+from bench.errors import WorkerError
 from bench.locks import locked
 from bench.profile.recording import record_trace
 from bench.profile.trace import CALL
 from bench.results.folder import PARAMETERS
-from bench.run.worker import WorkerError
 from tests.bench.conftest import InProcess, Invoke, case
 from tests.bench.profile.test_chosen_case import run_with
 from tests.support.traces import require_importable

@@ -15,12 +15,12 @@ from bench.case.case import Case
 from bench.cost.bounds import bounds_us, kernel_work
 from bench.cost.chips import CHIPS
 from bench.cost.complexity import flops, min_bytes
+from bench.errors import Unavailable
 from bench.profile.expected import Predictions, offline_counters, predict, symbol
 from bench.profile.nsight import COUNTERS, Counted
 from bench.profile.page import Profile, page, table
 from bench.profile.proton import Ran, read_proton, record_proton, require_proton
 from bench.profile.trace import read_trace
-from bench.unavailable import Unavailable
 from tests.bench.conftest import CPU, case
 from tests.support.offline_reports import FORWARD, STAGE_28, report
 from tests.support.traces import called, kernel, span, write

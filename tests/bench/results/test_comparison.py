@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.errors import RunFolderError
 from bench.results.comparison import Comparison, Settings, compare
-from bench.results.folder import RunFolderError
 from bench.results.reading import read_run
 from tests.bench.conftest import Invoke
 from tests.support.compared import ENVIRONMENT, failed, row, timed, write_run

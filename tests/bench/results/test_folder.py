@@ -12,6 +12,7 @@ import pytest
 from bench.cost.bounds import Work, bounds_us, mode_work
 from bench.cost.chips import CHIPS
 from bench.cost.metrics import METRICS, counts, limits, rates
+from bench.errors import RunFolderError
 from bench.results.folder import (
     COLUMNS,
     KINDS,
@@ -22,7 +23,6 @@ from bench.results.folder import (
     STATUSES,
     Row,
     RunFolder,
-    RunFolderError,
 )
 from tests.bench.conftest import case
 

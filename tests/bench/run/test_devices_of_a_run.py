@@ -12,7 +12,8 @@ import torch
 
 from bench.device.environment import describe
 from bench.device.timing import Timing
-from bench.gpu_lock import DeviceInUse, at_work, gpus_at_work, owned
+from bench.errors import DeviceInUse
+from bench.locks import busy, busy_gpus, owned
 from bench.results.folder import RunFolder
 from bench.run.local_executor import LocalExecutor, Seat, executor_at
 from bench.run.messages import Setup
@@ -97,7 +98,7 @@ def test_a_gpu_belongs_to_one_benchmark() -> None:
 
 
 def test_a_gpu_is_free_when_its_process_was_killed() -> None:
-    code = "import sys, time; from bench.gpu_lock import owned\n"
+    code = "import sys, time; from bench.locks import owned\n"
     code += "import tempfile; tempfile.tempdir = sys.argv[1]\n"
     code += "with owned('GPU-a'): print('mine', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, tempfile.gettempdir()]
@@ -113,12 +114,12 @@ def test_a_gpu_is_free_when_its_process_was_killed() -> None:
 
 
 def test_gpus_at_work_are_counted() -> None:
-    assert gpus_at_work() == 0
-    with owned("GPU-a"), at_work("GPU-a"):
-        with at_work("GPU-b"):
-            assert gpus_at_work() == 2
-        assert gpus_at_work() == 1
-    assert gpus_at_work() == 0
+    assert busy_gpus() == 0
+    with owned("GPU-a"), busy("GPU-a"):
+        with busy("GPU-b"):
+            assert busy_gpus() == 2
+        assert busy_gpus() == 1
+    assert busy_gpus() == 0
 
 
 @pytest.fixture

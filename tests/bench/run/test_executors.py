@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
+from bench.errors import WorkerError
 from bench.run.dispatch import ATTEMPTS, Crew
 from bench.run.schedule import Done
-from bench.run.worker import WorkerError
 from tests.support.slots import Hanging, Pretended, groups
 
 

@@ -1,12 +1,11 @@
 """The order of turns: all implementations of a problem in every round, shuffled by the seed."""
 
 from bench.case.case import Case
-from bench.device.first_call import FirstCall
-from bench.device.nvml import Reading
-from bench.device.timing import Block, Latency
+from bench.device.resources import FirstCall
 from bench.measure.steps import Step
 from bench.results.folder import Row
-from bench.run.schedule import Rotation, Schedule, in_turn, joined
+from bench.run.schedule import Rotation, Schedule, in_turn
+from bench.samples import Block, Latency, Reading, joined
 from tests.bench.conftest import case
 
 NAMES = ("triton", "compiled", "chunked", "unfold")
