@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.crashes import CRASHED_EXIT
-from tests.bench.conftest import Invoke
+from tests.support.in_process import Invoke
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bench.results.folder import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
 from reports.__main__ import main
 from reports.report import Drawn, Figure
-from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
 
 SEED = 6
 ROWS = sweep({"unfold": 1.0, "triton": 9.0}) + [failed("timeout", "späť, took\nlong", m=m) for m in (3, 5)]

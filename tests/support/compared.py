@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.results.folder import Row, RunFolder
 from bench.results.intervals import Samples
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 Draw = Callable[[np.random.Generator, int], Samples]
 ENVIRONMENT: Mapping[str, Any] = {"device": {"type": "cuda", "name": "GPU 1"}, "doctor": {"noise_floor": 0.01}}

@@ -17,7 +17,7 @@ from bench.run.local_executor import LocalExecutor, Seat
 from bench.run.place import Place
 from bench.run.run import Conduct, measure_run
 from bench.run.slot import Plan, Station
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 CASES = 1_000
 # As text, since the nodes of a cluster have the suite and not its tests.

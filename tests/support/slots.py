@@ -10,7 +10,7 @@ from bench.case.case import Case
 from bench.errors import WorkerError
 from bench.run.schedule import Done
 from bench.run.slot import Group, Identity
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 
 def groups(count: int) -> list[list[Case]]:

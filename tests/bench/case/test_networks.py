@@ -18,7 +18,8 @@ from bench.results.recovery import key_of
 from bench.run.outgrown import Outgrown
 from kernels import LocalRelation2d, predicted_bytes
 from kernels.implementations.triton_fused import launch
-from tests.bench.conftest import CPU, Invoke, case, network_case
+from tests.support.bench_cases import CPU, case, network_case
+from tests.support.in_process import Invoke
 
 NETWORK = ["-a", "scope=network", "-a", "depth=26", "-a", "hw=64", "-a", "C=3", "--mode", "forward", "--dry-run"]
 CONTRADICTIONS = {

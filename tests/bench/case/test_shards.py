@@ -9,7 +9,8 @@ from bench.case.sweeps import SWEEPS, expand
 from bench.commands.estimate import estimate
 from bench.device.timing import Timing
 from bench.errors import ShardError
-from tests.bench.conftest import Invoke, case
+from tests.support.bench_cases import case
+from tests.support.in_process import Invoke
 
 GRID = [one.parameters() for one in expand(SWEEPS["grid"], {}, ["unfold", "chunked"])]
 

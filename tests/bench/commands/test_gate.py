@@ -14,8 +14,9 @@ import pytest
 from bench.commands import gate
 from bench.commands.turns import merge_turns
 from bench.results.reading import read_run
-from tests.bench.conftest import Invoke, case
+from tests.support.bench_cases import case
 from tests.support.compared import failed, timed, write_run
+from tests.support.in_process import Invoke
 
 SESSION = '''
 """A harness that measures what kernels/ states."""

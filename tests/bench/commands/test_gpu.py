@@ -16,7 +16,8 @@ from bench.commands import gpu
 from bench.measure.ahead import Outcome
 from bench.measure.runner import Runner
 from bench.measure.steps import Step
-from tests.bench.conftest import CPU, InProcess, Invoke, case
+from tests.support.bench_cases import CPU, case
+from tests.support.in_process import InProcess, Invoke
 
 SMALL = [case("unfold"), case("chunked", m=3), case("copy", m=3)]
 

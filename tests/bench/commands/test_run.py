@@ -23,7 +23,8 @@ from bench.measure.steps import Step
 from bench.results.folder import COLUMNS, RunFolder
 from kernels import IMPLEMENTATIONS
 from tests import ROOT
-from tests.bench.conftest import CPU, Invoke, case
+from tests.support.bench_cases import CPU, case
+from tests.support.in_process import Invoke
 
 SMALL = [
     "-a",

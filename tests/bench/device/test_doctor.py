@@ -18,7 +18,8 @@ from bench.device.roof_kernels import exponential_kernel, multiply_add_kernel
 from bench.device.roofs import ROOFS, Roof
 from bench.device.timing import Timing
 from bench.samples import Block, Latency
-from tests.bench.conftest import CPU, Invoke
+from tests.support.bench_cases import CPU
+from tests.support.in_process import Invoke
 from tests.support.nvml import HANDLED, Nvml, process
 
 CUDA = torch.device("cuda")

@@ -8,7 +8,7 @@ import torch
 
 from bench.device import memory
 from bench.device.resources import Memory, free_bytes, inputs_mib, unmeasurable, weigh
-from tests.bench.conftest import CPU, every_device
+from tests.support.bench_cases import CPU, every_device
 
 MIB = 2**20
 SIZE = 128 * MIB

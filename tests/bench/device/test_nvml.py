@@ -11,7 +11,7 @@ from bench.device import nvml as telemetry
 from bench.device.nvml import Telemetry, neighbours, telemetry_of
 from bench.device.resources import energy_per_call_mj
 from bench.samples import Reading, summary
-from tests.bench.conftest import CPU
+from tests.support.bench_cases import CPU
 from tests.support.nvml import HANDLED, Nvml, process
 
 CUDA = torch.device("cuda")

@@ -15,7 +15,7 @@ from bench.device import timing
 from bench.device.nvml import Telemetry
 from bench.device.timing import Sampler, Timing, measure
 from bench.samples import Block, Latency, Reading
-from tests.bench.conftest import CPU, every_device
+from tests.support.bench_cases import CPU, every_device
 from tests.support.nvml import HANDLED, Nvml
 
 QUICK = Timing(seconds=0.0, min_samples=7)

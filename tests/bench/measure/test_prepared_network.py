@@ -15,7 +15,7 @@ from bench.measure.prepared_network import PreparedNetworks
 from bench.measure.runner import Runner
 from kernels import resnet
 from kernels.implementations import chunked
-from tests.bench.conftest import CPU, every_device, network_case
+from tests.support.bench_cases import CPU, every_device, network_case
 
 TIMING = Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0, block_seconds=0.0)
 

@@ -16,7 +16,7 @@ from bench.results.folder import COLUMNS, PARAMETERS
 from bench.run import schedule as rotation
 from kernels import Problem, predicted_bytes
 from kernels.implementations.triton_fused.settings import heuristic
-from tests.bench.conftest import CPU, case, every_device
+from tests.support.bench_cases import CPU, case, every_device
 from tests.support.measured import TIMING, Measured
 
 

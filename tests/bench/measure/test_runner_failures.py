@@ -14,7 +14,7 @@ from bench.measure.preflight import predicted_mib
 from bench.run.schedule import Schedule
 from kernels.implementations import chunked
 from kernels.implementations.triton_fused import launch
-from tests.bench.conftest import CPU, case
+from tests.support.bench_cases import CPU, case
 from tests.support.measured import Measured, raising, require_no_numbers
 
 

@@ -11,7 +11,7 @@ from bench.case.case import Case
 from bench.cost.complexity import min_bytes
 from bench.measure.yardsticks import YARDSTICKS, Timed, replaced_channels
 from kernels import Problem
-from tests.bench.conftest import CPU, problem
+from tests.support.bench_cases import CPU, problem
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from bench.profile.nsight import COUNTERS, Counted
 from bench.profile.page import Profile, page, table
 from bench.profile.proton import Ran, read_proton, record_proton, require_proton
 from bench.profile.trace import read_trace
-from tests.bench.conftest import CPU, case
+from tests.support.bench_cases import CPU, case
 from tests.support.offline_reports import FORWARD, STAGE_28, report
 from tests.support.traces import called, kernel, span, write
 

@@ -12,8 +12,8 @@ import pytest
 from bench.errors import RunFolderError
 from bench.results.comparison import Comparison, Settings, compare
 from bench.results.reading import read_run
-from tests.bench.conftest import Invoke
 from tests.support.compared import ENVIRONMENT, failed, row, timed, write_run
+from tests.support.in_process import Invoke
 
 RNG = np.random.default_rng(0)
 FEW = (row(), np.ones(6))

@@ -10,8 +10,8 @@ import pytest
 from pytest_benchmark.stats import Stats
 
 from bench.results.export import statistics_of
-from tests.bench.conftest import Invoke
 from tests.support.compared import failed, spiked, timed, write_run
+from tests.support.in_process import Invoke
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 30, 31, 33])

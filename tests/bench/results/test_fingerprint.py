@@ -4,7 +4,7 @@ import pytest
 
 from bench.device.environment import describe
 from bench.results.fingerprint import fingerprint
-from tests.bench.conftest import CPU
+from tests.support.bench_cases import CPU
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from bench.results.folder import (
     Row,
     RunFolder,
 )
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 FILES = ("environment.json", "results.csv", "results.jsonl", "samples.jsonl")
 

@@ -20,8 +20,9 @@ from bench.run.messages import Setup
 from bench.run.place import Place
 from bench.run.worker import Worker
 from tests import ROOT
-from tests.bench.conftest import CPU, Invoke
-from tests.bench.run.test_resume import CASES, arguments, keys_of, require_whole, rows_of
+from tests.support.bench_cases import CPU
+from tests.support.in_process import Invoke
+from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of
 
 PLACES: dict[str, tuple[str, str | None, list[str | None]]] = {
     "all": ("all", None, ["0", "1", "2"]),

@@ -22,7 +22,7 @@ from bench.measure.steps import Step
 from bench.run.messages import Request, Setup
 from bench.run.schedule import Done, Rotation, Schedule
 from bench.run.worker import Worker
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 from tests.support.planted import WRONG
 
 TIMING = Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0, block_seconds=0.0)

@@ -12,7 +12,8 @@ from bench.measure.steps import Step
 from bench.results.folder import Row
 from bench.run.largest_batch import MOST, BatchSearch, largest
 from kernels.implementations import chunked
-from tests.bench.conftest import CPU, Invoke, case, network_case
+from tests.support.bench_cases import CPU, case, network_case
+from tests.support.in_process import Invoke
 
 
 @pytest.mark.parametrize("fitting", [0, 1, 2, 3, 7, 16, 17, 63, 64, 100, 1000, 4095, 4096, 9999])

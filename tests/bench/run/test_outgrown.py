@@ -6,7 +6,7 @@ import pytest
 
 from bench.case.case import Case
 from bench.run.outgrown import Outgrown
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 LARGER: dict[str, dict[str, Any]] = {
     "batch": {"batch": 3},

@@ -1,6 +1,5 @@
 """A run that ended early, however it did, is continued to the same table as one that was left alone."""
 
-import csv
 import json
 import os
 import signal
@@ -15,42 +14,14 @@ from bench.case.case import Case
 from bench.locks import locked
 from bench.measure.runner import Runner
 from bench.measure.steps import Step
-from bench.results.folder import COLUMNS, SCHEMA_VERSION, Row, RunFolder
-from bench.results.recovery import DISCARDED, finished, key_of, recover
+from bench.results.folder import COLUMNS, SCHEMA_VERSION, RunFolder
+from bench.results.recovery import DISCARDED, finished, recover
 from bench.run.run import _interrupts_held_back
-from tests.bench.conftest import Invoke, case
-from tests.bench.results.test_schemas import require_valid
+from tests.support.bench_cases import case
+from tests.support.in_process import Invoke
+from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of, tear
 
-SIZES = ["-a", "N=1,2", "-a", "hw=6", "-a", "C=8", "-a", "k=3", "-a", "m=4", "-a", "s=1"]
-SWEEP = [*SIZES, "--implementation", "unfold,chunked", "--device", "cpu", "--seconds", "0"]
-CASES = 8
 MARK = "0123456789ab"
-
-
-def arguments(out: Path, *more: str) -> list[str]:
-    return ["run", "quick", *SWEEP, "--out", str(out), *more]
-
-
-def rows_of(path: Path) -> list[Row]:
-    return [json.loads(line) for line in (path / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def keys_of(path: Path) -> set[tuple[Any, ...]]:
-    return {key_of(row) for row in rows_of(path)}
-
-
-def require_whole(path: Path, cases: int = CASES) -> None:
-    """Each case once, its table and samples to match, all of it valid."""
-    require_valid(path)
-    rows = rows_of(path)
-    assert len(rows) == len(keys_of(path)) == cases
-    with (path / "results.csv").open(newline="", encoding="utf-8") as file:
-        flat = list(csv.DictReader(file))
-    assert flat == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-    samples = [json.loads(line) for line in (path / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [key_of(line) for line in samples] == [key_of(row) for row in rows]
-    assert [sum(line["rounds"]) for line in samples] == [len(line["samples_ms"]) for line in samples]
-    assert [row["samples"] or 0 for row in rows] == [len(line["samples_ms"]) for line in samples]
 
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -82,12 +53,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
 
     monkeypatch.setattr(Runner, "prepare", counting)
     return cases
-
-
-def tear(path: Path) -> None:
-    """Cut the last line of the rows short."""
-    text = path.read_bytes()
-    path.write_bytes(text[:-50])
 
 
 def spoil(path: Path) -> None:

@@ -6,7 +6,7 @@ from bench.measure.steps import Step
 from bench.results.folder import Row
 from bench.run.schedule import Rotation, Schedule, in_turn
 from bench.samples import Block, Latency, Reading, joined
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 NAMES = ("triton", "compiled", "chunked", "unfold")
 CASES = [case(name, mode) for name in NAMES for mode in ("forward", "backward")]

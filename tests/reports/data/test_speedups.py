@@ -12,7 +12,7 @@ from reports.data.rows import load_run
 from reports.data.speedups import speedups
 from reports.sections import maps, verdict
 from reports.sections import rows as tables
-from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
 from tests.support.views import records, table_of, view_from
 
 
