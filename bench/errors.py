@@ -20,6 +20,7 @@ class SuiteError(Exception):
     """A command ends with this message in a line, and with this code."""
 
     code: ClassVar[Exit] = Exit.USAGE
+    kind: ClassVar[str] = "error"
 
 
 class UsageError(SuiteError, ValueError):
@@ -44,10 +45,17 @@ class WorkerError(SuiteError, RuntimeError):
     code = Exit.FAILED
 
 
+class RunError(SuiteError, RuntimeError):
+    """A run ended early; what it had measured is kept."""
+
+    code = Exit.FAILED
+
+
 class Interrupted(SuiteError):  # noqa: N818
     """Somebody pressed Ctrl-C; the message says what is done already."""
 
     code = Exit.INTERRUPTED
+    kind = "interrupted"
 
 
 class Unavailable(RuntimeError):  # noqa: N818

@@ -7,8 +7,8 @@ from typing import Any
 
 from kernels import Problem, resolve_padding
 
-from ..errors import UsageError
 from ..cost.yardsticks import YARDSTICKS, Yardstick
+from ..errors import UsageError
 from .axes import MODES_OF, Value
 from .networks import require_network
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import ShardError
-from ..results.folder import PARAMETERS
+from ..results.columns import PARAMETERS
 
 # What differs among the cases of one problem.
 _WITHIN = ("implementation", "kind", "mode", "cache", "torch_compile")

@@ -6,8 +6,8 @@ from itertools import product
 
 from kernels import IMPLEMENTATIONS
 
-from ..errors import UsageError
 from ..cost.yardsticks import YARDSTICKS
+from ..errors import UsageError
 from .axes import AXES, Value
 from .case import Case, make_case
 

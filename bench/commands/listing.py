@@ -12,9 +12,9 @@ from ..case.axes import ALIASES, AXES
 from ..case.case import Case
 from ..case.sweeps import SWEEPS, expand
 from ..cost.metrics import METRICS
+from ..cost.yardsticks import YARDSTICKS
 from ..errors import UsageError
 from ..measure.preflight import predicted_mib, refusal
-from ..cost.yardsticks import YARDSTICKS
 
 Rows = Iterable[Sequence[str]]
 

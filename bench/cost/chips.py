@@ -12,7 +12,6 @@ technical specifications per compute capability.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 # Registers are handed out to a warp by 256, from one of four files; shared memory to a block by 128 bytes, 1 KiB of it
 # the system's.
 _FILES, _FILE_REGISTERS, _REGISTERS_AT_ONCE = 4, 16384, 256

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from kernels import Problem
 
 
-
 class Asked(Protocol):
     """What a count is of: a problem in a scope and a mode, and the depth of a network; as a case has them."""
 

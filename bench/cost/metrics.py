@@ -8,7 +8,7 @@ from .bounds import Work, bounds_us, largest, mode_work
 from .chips import Chip
 from .complexity import Asked, flops, macs, min_bytes, paper_cost, paper_terms
 from .network_counts import network_metrics
-from ..cost.yardsticks import YARDSTICKS
+from .yardsticks import YARDSTICKS
 
 
 @dataclass(frozen=True)
@@ -16,17 +16,21 @@ class Metric:
     """A column of the results: its meaning with its unit, and where its value comes from.
 
     A `count` is there without a run, for an operator or a layer; it gives None where the scope has no such count. A
-    rate is the column `of`, times `scale`, over the latency in seconds. The others come from the bounds.
+    rate is the column `of`, times `scale`, over the latency in seconds. The others come from the bounds. `since` is the
+    version of the schema that brought the column.
     """
 
     summary: str
     count: Callable[[Asked], float | None] | None = None
     of: str | None = None
     scale: float = 1.0
+    since: int = 1
 
 
 METRICS: Mapping[str, Metric] = {
-    "paper_cost": Metric("the paper's cost of the layer, times the batch", count=lambda asked: paper_cost(asked.problem)),
+    "paper_cost": Metric(
+        "the paper's cost of the layer, times the batch", count=lambda asked: paper_cost(asked.problem)
+    ),
     "macs": Metric("multiply–adds of a forward pass", count=lambda asked: macs(asked.problem, asked.scope)),
     "flops": Metric(
         "floating-point operations of the mode", count=lambda asked: flops(asked.problem, asked.scope, asked.mode)
@@ -38,19 +42,23 @@ METRICS: Mapping[str, Metric] = {
     "images_per_s": Metric("images per second", of="batch"),
     "tflops": Metric("TFLOP/s: flops over latency", of="flops", scale=1e-12),
     "gbps": Metric("GB/s: least bytes over latency", of="min_bytes", scale=1e-9),
-    "bound": Metric("which of the operator's four bounds on the GPU is the largest: memory, fp32, exp or issue"),
-    "bound_fraction": Metric("that bound over the latency; above 1, the bound's model does not fit"),
-    "bound_memory_ms": Metric("the operator's bound by the bytes that it moves, in ms"),
-    "bound_arithmetic_ms": Metric("its bound by float32 arithmetic (float64 for float64), in ms"),
-    "bound_exp_ms": Metric("its bound by exponentials, in ms"),
-    "bound_issue_ms": Metric("its bound by the instructions that are issued, in ms"),
+    "bound": Metric(
+        "which of the operator's four bounds on the GPU is the largest: memory, fp32, exp or issue", since=2
+    ),
+    "bound_fraction": Metric("that bound over the latency; above 1, the bound's model does not fit", since=2),
+    "bound_memory_ms": Metric("the operator's bound by the bytes that it moves, in ms", since=4),
+    "bound_arithmetic_ms": Metric("its bound by float32 arithmetic (float64 for float64), in ms", since=4),
+    "bound_exp_ms": Metric("its bound by exponentials, in ms", since=4),
+    "bound_issue_ms": Metric("its bound by the instructions that are issued, in ms", since=4),
     "aggregation_macs": Metric(
         "of a layer: the paper's cost of similarity and aggregation, its k² term, times the batch",
         count=lambda asked: paper_terms(asked.problem)[1] if asked.scope == "layer" else None,
+        since=4,
     ),
     "projections_macs": Metric(
         "of a layer: the paper's cost of the 1×1 convolutions, its C² term, times the batch",
         count=lambda asked: paper_terms(asked.problem)[0] if asked.scope == "layer" else None,
+        since=4,
     ),
 }
 # Both precisions of arithmetic share a column: a case has one of them.

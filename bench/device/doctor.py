@@ -19,7 +19,9 @@ from .timers import Call, capture_failures
 from .timing import Sampler, Timing, measure
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
-_TIMING = Timing(seconds=0.2)
+_TIMING, _NOISE_TIMING = Timing(seconds=0.2), Timing(seconds=0.03)
+# Pairs of medians of one call, and the rounds of each.
+PAIRS, _ROUNDS = 12, 3
 # What an empty kernel may take in µs: between events, which add a launch, and in a graph; an empty function on a CPU.
 _EMPTY_US = {"events": 10.0, "graph": 5.0, "wall": 1.0}
 # Shares up to which a check passes, and up to which it warns; and of the data sheet's rate, below which it warns.
@@ -62,7 +64,7 @@ class Examination:
                 self.checks.append(found)
                 yield found
 
-    def diagnosis(self) -> dict[str, Any]:
+    def calibration(self) -> dict[str, Any]:
         """What is kept."""
         return {
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -188,13 +190,6 @@ def _graded(share: float, passes: float, warns: float) -> str:
     return PASS if share <= passes else WARN if share <= warns else FAIL
 
 
-PAIRS = 12
-
-_ROUNDS = 3
-
-_TIMING = Timing(seconds=0.03)
-
-
 def noise_floor(call: Call, device: torch.device, pairs: int = PAIRS) -> float:
     """The largest |b/a − 1| of the medians of pairs (a, b) of one call, which take turns as two implementations do.
 
@@ -205,7 +200,7 @@ def noise_floor(call: Call, device: torch.device, pairs: int = PAIRS) -> float:
 
 def _difference(call: Call, device: torch.device) -> float:
     # Not from a graph: on a GPU, that a launch is more noisy than a replay belongs to the floor.
-    sides = [Sampler(call, device, _TIMING, capture=False) for _ in range(2)]
+    sides = [Sampler(call, device, _NOISE_TIMING, capture=False) for _ in range(2)]
     for number in range(_ROUNDS):
         for side in sides if number % 2 == 0 else sides[::-1]:
             side.round()

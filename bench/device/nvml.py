@@ -11,7 +11,6 @@ import torch
 
 from ..samples import Reading
 
-
 # Why a GPU lowers its clocks under load, by NVML's bits (nvmlClocksEventReasons in nvml.h). Being idle, or set to
 # certain clocks, is no throttling.
 THROTTLES = {

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunFolderError
-from ..results.folder import SCHEMA_VERSION, RunFolder, replace_text
+from ..results.columns import SCHEMA_VERSION
+from ..results.folder import RunFolder, replace_text
 
 TABLE = "learning.csv"
 COLUMNS = (

@@ -14,8 +14,8 @@ from ..case.case import Case
 from ..device.timing import Call
 from .check import TOLERANCES, Error, Expected, error_of, expect
 from .prepared_network import PreparedNetworks
-from .yardsticks import TIMED
 from .workloads import Tensors, build, call, draw, layer_parts
+from .yardsticks import TIMED
 
 
 class Prepared(Protocol):
@@ -66,7 +66,9 @@ class PreparedProblem:
         if self.scope != "layer":
             return {}
         workloads = layer_parts(self.problem, self.tensors, case.implementation)
-        return {name: one_after_another([call(one, case.mode) for one in of_part]) for name, of_part in workloads.items()}
+        return {
+            name: one_after_another([call(one, case.mode) for one in of_part]) for name, of_part in workloads.items()
+        }
 
     def error(self, case: Case) -> Error:
         """The largest relative error of the output and, where gradients are taken, of these."""

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from bench.crashes import CRASHED_EXIT
+
 from tests.support.in_process import Invoke
 
 

@@ -13,7 +13,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench.results.folder import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
+from bench.results.columns import COLUMNS, SCHEMA_VERSION, STATUSES, Row
+from bench.results.folder import SINCE, csv_lines
 from reports.__main__ import main
 from reports.report import Drawn, Figure
 from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep

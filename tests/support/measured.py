@@ -10,7 +10,7 @@ from bench.case.case import Case
 from bench.device.device import chip_of, device_name
 from bench.device.timing import Timing
 from bench.measure.runner import Runner
-from bench.results.folder import COLUMNS, Row
+from bench.results.columns import COLUMNS, Row
 from bench.run.schedule import Rotation, Schedule
 
 TIMING = Timing(seconds=0.0, warmup_seconds=0.0, block_seconds=0.0)

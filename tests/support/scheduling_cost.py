@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from bench.run.local_executor import LocalExecutor, Seat
+from bench.run.place import Place
 
 from bench.device.timing import Timing
 from bench.run.executors import Executor, executor_of
-from bench.run.local_executor import LocalExecutor, Seat
-from bench.run.place import Place
 from bench.run.run import Conduct, measure_run
 from bench.run.slot import Plan, Station
 from tests.support.bench_cases import case

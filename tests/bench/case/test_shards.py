@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
+from bench.commands.estimate import estimate
 
 from bench.case.shards import Shard, describe_sweep, parse_shard
 from bench.case.sweeps import SWEEPS, expand
-from bench.commands.estimate import estimate
 from bench.device.timing import Timing
 from bench.errors import ShardError
 from tests.support.bench_cases import case

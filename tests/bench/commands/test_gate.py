@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.commands.turns import merge_turns
 
 from bench.commands import gate
-from bench.commands.turns import merge_turns
 from bench.results.reading import read_run
 from tests.support.bench_cases import case
 from tests.support.compared import failed, timed, write_run

@@ -19,8 +19,9 @@ from bench.commands.progress import reporting
 from bench.cost.metrics import METRICS
 from bench.device.environment import describe
 from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import COLUMNS, RunFolder
+from bench.measure.runner import StepResult as Step
+from bench.results.columns import COLUMNS
+from bench.results.folder import RunFolder
 from kernels import IMPLEMENTATIONS
 from tests import ROOT
 from tests.support.bench_cases import CPU, case

@@ -12,7 +12,7 @@ from bench.device.device import chip_of
 from bench.measure import runner as runner_module
 from bench.measure.preflight import predicted_mib
 from bench.measure.workloads import Tensors, draw
-from bench.results.folder import COLUMNS, PARAMETERS
+from bench.results.columns import COLUMNS, PARAMETERS
 from bench.run import schedule as rotation
 from kernels import Problem, predicted_bytes
 from kernels.implementations.triton_fused.settings import heuristic

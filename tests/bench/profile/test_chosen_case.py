@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from bench.case.chosen import Chosen, choose
 
 from bench.case.case import Case
-from bench.case.chosen import Chosen, choose
 from bench.case.sweeps import SWEEPS, expand
 from bench.commands.run import Request
 from bench.errors import RunFolderError, UsageError

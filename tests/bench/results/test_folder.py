@@ -13,17 +13,8 @@ from bench.cost.bounds import Work, bounds_us, mode_work
 from bench.cost.chips import CHIPS
 from bench.cost.metrics import METRICS, counts, limits, rates
 from bench.errors import RunFolderError
-from bench.results.folder import (
-    COLUMNS,
-    KINDS,
-    OUTCOMES,
-    PARAMETERS,
-    SCHEMA_VERSION,
-    SINCE,
-    STATUSES,
-    Row,
-    RunFolder,
-)
+from bench.results.columns import COLUMNS, KINDS, PARAMETERS, SCHEMA_VERSION, STATUSES, Row
+from bench.results.folder import OUTCOMES, SINCE, RunFolder
 from tests.support.bench_cases import case
 
 FILES = ("environment.json", "results.csv", "results.jsonl", "samples.jsonl")

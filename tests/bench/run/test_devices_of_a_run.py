@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from bench.run.local_executor import LocalExecutor, Seat, executor_at
+from bench.run.place import Place
 
 from bench.device.environment import describe
 from bench.device.timing import Timing
 from bench.errors import DeviceInUse
 from bench.locks import busy, busy_gpus, owned
 from bench.results.folder import RunFolder
-from bench.run.local_executor import LocalExecutor, Seat, executor_at
 from bench.run.messages import Setup
-from bench.run.place import Place
 from bench.run.worker import Worker
 from tests import ROOT
 from tests.support.bench_cases import CPU

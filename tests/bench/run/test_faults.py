@@ -18,7 +18,7 @@ import torch
 from bench.case.case import Case
 from bench.device.timing import Timing
 from bench.errors import WorkerError
-from bench.measure.steps import Step
+from bench.measure.runner import StepResult as Step
 from bench.run.messages import Request, Setup
 from bench.run.schedule import Done, Rotation, Schedule
 from bench.run.worker import Worker

@@ -4,13 +4,13 @@ import csv
 from pathlib import Path
 
 import pytest
+from bench.run.largest_batch import MOST, BatchSearch, largest
 
 from bench.case.case import Case
 from bench.device.timing import Timing
 from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import Row
-from bench.run.largest_batch import MOST, BatchSearch, largest
+from bench.measure.runner import StepResult as Step
+from bench.results.columns import Row
 from kernels.implementations import chunked
 from tests.support.bench_cases import CPU, case, network_case
 from tests.support.in_process import Invoke

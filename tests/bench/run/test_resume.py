@@ -13,9 +13,11 @@ import pytest
 from bench.case.case import Case
 from bench.locks import locked
 from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import COLUMNS, SCHEMA_VERSION, RunFolder
-from bench.results.recovery import DISCARDED, finished, recover
+from bench.measure.runner import StepResult as Step
+from bench.results.columns import COLUMNS, SCHEMA_VERSION
+from bench.results.folder import RunFolder
+from bench.results.reading import DISCARDED
+from bench.results.recovery import finished, recover
 from bench.run.run import _interrupts_held_back
 from tests.support.bench_cases import case
 from tests.support.in_process import Invoke

@@ -2,8 +2,8 @@
 
 from bench.case.case import Case
 from bench.device.resources import FirstCall
-from bench.measure.steps import Step
-from bench.results.folder import Row
+from bench.measure.runner import StepResult as Step
+from bench.results.columns import Row
 from bench.run.schedule import Rotation, Schedule, in_turn
 from bench.samples import Block, Latency, Reading, joined
 from tests.support.bench_cases import case
