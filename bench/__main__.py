@@ -27,7 +27,7 @@ Yardsticks = Annotated[
 class Commands(TyperGroup):
     """The one place where a command's return value or error becomes an exit code."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; what is wrong and no bug is said in a line."""
         try:
             code = super().invoke(ctx)

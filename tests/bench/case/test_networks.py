@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from bench.run.outgrown import Outgrown
 from torch import nn
 
 from bench.case.axes import parse_axis
@@ -17,6 +16,7 @@ from bench.errors import UsageError
 from bench.measure.preflight import predicted_mib, refusal
 from bench.results.columns import DEPTHS
 from bench.results.reading import key_of
+from bench.run.capacity import Outgrown
 from kernels import LocalRelation2d, predicted_bytes
 from kernels.implementations.triton_fused import launch
 from tests.support.bench_cases import CPU, case, network_case

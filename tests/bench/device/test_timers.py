@@ -161,7 +161,7 @@ def test_what_is_not_replayed_is_timed_by_events(
 def test_after_a_capture_that_failed_the_pool_is_left_and_no_other_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = pretend(monkeypatch, Gpu(elapsed_ms=0.005, captures=False))
     for _ in range(2):
-        assert timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True).timer == "events"
+        assert timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True).name == "events"
     assert gpu.told.count("refused") == gpu.told.count("left 0 pool") == 1
     assert sources.capture_failures == [
         "RuntimeError: CUDA error: operation failed due to a previous error during capture"

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.commands.turns import merge_turns
 
 from bench.results.columns import CACHES, COLUMNS, KINDS, MODES, PARAMETERS, SCOPES, STATUSES, Row
+from bench.results.turns import merge_turns
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PADDING_MODES
 from tests.support.bench_cases import case
 from tests.support.in_process import Invoke
