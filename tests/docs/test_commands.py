@@ -1,0 +1,153 @@
+"""Every command that the documentation shows exists, with every option and argument that the line gives it.
+
+`python -m bench run`, `gpu` and `tune` also expand their cases, by `--dry-run`, where a CPU knows them within moments.
+The other commands show their `--help`.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+import kernels
+from bench.__main__ import app
+from tests.docs.sources import PROGRAMS, behind, code_lines, pages, program, prose, sessions
+
+PAGES = pages()
+SCRIPTS = ("tests.docs.generated",)
+DRY = ("run", "gpu", "tune")
+# Where a run is measured, which a dry run here leaves out, each with a value; and a sweep too large for a test.
+PLACES = ("--device", "--devices", "--executor", "--address", "--shard")
+LARGE = "grid"
+
+
+def shown(text: str) -> Iterator[str]:
+    """The commands of a page, in code blocks and in `code`, each without its comment."""
+    inline = re.findall(r"`([^`\n]+)`", prose(text))
+    for line in [*code_lines(text), *(" ".join(code.split()) for code in inline)]:
+        for command in line.split(" && "):
+            if re.match(r"(python3? +-m|nox) ", command):
+                yield command
+
+
+LINES = sorted({line for text in PAGES.values() for line in shown(text)})
+COMMANDS = sorted({name for name in program("bench").commands})
+
+
+def parse(command: object, name: str, words: list[str]) -> list[str]:
+    """Let click read a command's words; the words that it leaves over.
+
+    Raises:
+        typer's UsageError: An option does not exist, lacks its value, or has one of another type.
+    """
+    context = command.make_context(name, list(words))  # type: ignore[attr-defined]
+    return [*context.args]
+
+
+def check_module(words: list[str]) -> list[str]:
+    """Read the words after `python -m`; those of a command of bench, where it is one."""
+    module, *rest = words
+    if module in SCRIPTS:
+        assert not rest
+        return []
+    assert module in PROGRAMS, f"no test knows `python -m {module}`"
+    top = program(module)
+    if not hasattr(top, "commands"):
+        assert parse(top, module, rest) == []
+        return []
+    if not rest or rest[0] == "COMMAND":
+        return []
+    assert rest[0] in top.commands, f"`python -m {module}` has no command {rest[0]!r}"
+    left = parse(top.commands[rest[0]], rest[0], rest[1:])
+    if rest[0] == "gate":
+        return check_module(["bench", "run", *left])
+    assert left == []
+    return rest
+
+
+def check_nox(words: list[str], options: object) -> list[str]:
+    """Read the words after `nox`; those of the bench command behind the session, where it is one."""
+    ours = words[: words.index("--")] if "--" in words else words
+    rest = words[len(ours) + 1 :]
+    if "-s" not in ours:
+        assert ours in (["-l"], ["--list"]), "a line of nox names its sessions with -s"
+        return []
+    names = ours[ours.index("-s") + 1 :]
+    assert names
+    assert set(names) <= set(sessions()), f"noxfile.py has no session {set(names) - set(sessions())}"
+    assert set(ours[: ours.index("-s")]) <= {"--no-venv", "--no-install"}
+    if not rest:
+        return []
+    (name,) = names
+    command = behind(sessions()[name])
+    assert command, f"nothing stands behind {name}"
+    if command[0] != "pytest":
+        return check_module([*command, *rest])
+    for word in rest:
+        assert word.startswith("--")
+        assert hasattr(options, word[2:].partition("=")[0].replace("-", "_")), f"pytest has no option {word}"
+    return []
+
+
+def without_places(words: list[str]) -> list[str]:
+    """The words less those that say where a run is measured."""
+    gone = {index + step for index, word in enumerate(words) if word in PLACES for step in (0, 1)}
+    return [word for index, word in enumerate(words) if index not in gone]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_command_exists(line: str, pytestconfig: pytest.Config) -> None:
+    words = shlex.split(line, comments=True)
+    found = check_nox(words[1:], pytestconfig.option) if words[0] == "nox" else check_module(words[2:])
+    if found and found[0] in DRY and LARGE not in found and "--help" not in found:
+        dry = [*without_places(found), *([] if "--dry-run" in found else ["--dry-run"])]
+        result = CliRunner().invoke(app, dry)
+        assert result.exit_code == 0, result.output
+        assert re.search(r"\d+ (cases|problems)", result.output)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_and_is_shown(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert any(re.match(rf"python -m bench {name}\b", line) for line in LINES)
+
+
+FAULTS = {
+    "an option that is not there": "python -m bench run --fast",
+    "a value of another type": "python -m bench run --seconds soon",
+    "a command that is not there": "python -m bench walk",
+    "a module that is not known": "python -m timeit",
+    "too many arguments": "python -m bench list axes sweeps",
+    "an axis that is not there": "python -m bench run quick -a colour=red",
+    "a sweep that is not there": "python -m bench run slow",
+    "an option behind gate": "python -m bench gate main quick --fast",
+    "a session that is not there": "nox -s nothing",
+    "an option behind a session": "nox -s bench -- axes --fast",
+    "an option that pytest lacks": "nox -s guard -- --no-such-option",
+}
+
+
+@pytest.mark.parametrize("line", FAULTS.values(), ids=FAULTS.keys())
+def test_faults_are_found(line: str, pytestconfig: pytest.Config) -> None:
+    with pytest.raises((AssertionError, Exception)) as fault:  # noqa: PT011
+        test_every_command_exists(line, pytestconfig)
+    assert not isinstance(fault.value, (AttributeError, TypeError, NameError))
+
+
+def test_lines_are_found_everywhere() -> None:
+    text = "`nox -s lint`, `notnox`\n```sh\npython -m a b  # c\npython -m d && nox -l\n```\n\n    python -m e\n"
+    assert list(shown(text)) == ["python -m a b  # c", "python -m d", "nox -l", "python -m e", "nox -s lint"]
+
+
+def test_imports_that_are_shown_exist() -> None:
+    lines = [line for text in PAGES.values() for line in code_lines(text)]
+    names = {
+        name.strip()
+        for line in lines
+        if line.startswith("from local_relation import ")
+        for name in line.partition(" import ")[2].split(",")
+    }
+    assert {"LocalRelation2d", "local_relation"} <= names <= set(kernels.__all__)
