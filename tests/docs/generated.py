@@ -17,6 +17,7 @@ from bench.yardsticks import YARDSTICKS
 from kernels import IMPLEMENTATIONS
 from tests.docs.sources import PROGRAMS, ROOT, pages, program, sessions
 
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
@@ -88,7 +89,8 @@ def axes() -> str:
 
 def columns() -> str:
     """The columns of results.csv: name, meaning where an axis or a metric has one, schema version."""
-    summaries = {name: known.summary for name, known in (*AXES.items(), *METRICS.items())}
+    summaries = {name: axis.summary for name, axis in AXES.items()}
+    summaries |= {name: metric.summary for name, metric in METRICS.items()}
     rows = [(f"`{name}`", summaries.get(name, ""), SINCE.get(name, 1)) for name in COLUMNS]
     return table(("column", "what it is", "since schema version"), rows)
 

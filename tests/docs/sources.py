@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def prose(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
+@cache
 def program(module: str) -> Any:
     """The click command of `python -m MODULE`."""
     found = importlib.util.find_spec(module)
@@ -49,7 +51,9 @@ def program(module: str) -> Any:
 
 def sessions() -> Mapping[str, ast.FunctionDef]:
     """The sessions of noxfile.py, by name."""
-    functions = [node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.FunctionDef)]
+    functions = [
+        node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.FunctionDef)
+    ]
     return {one.name: one for one in functions if any("nox.session" in ast.unparse(d) for d in one.decorator_list)}
 
 
