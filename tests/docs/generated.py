@@ -5,7 +5,7 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is one
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bench.axes import ALIASES, AXES
@@ -15,23 +15,8 @@ from bench.results import COLUMNS, SINCE
 from bench.sweeps import SWEEPS, expand
 from bench.yardsticks import YARDSTICKS
 from kernels import IMPLEMENTATIONS
-from tests.docs.sources import PROGRAMS, ROOT, pages, program, sessions
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(_cell(str(value)) for value in line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    # Outside of `code`, a star would begin emphasis; a bar ends the cell everywhere.
-    parts = " ".join(text.split()).replace("|", r"\|").split("`")
-    return "`".join(part if index % 2 else part.replace("*", r"\*") for index, part in enumerate(parts))
-
-
-def _code(*names: str) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+from tests.docs.markdown import code, table
+from tests.docs.sources import PROGRAMS, ROOT, pages, program, recorded, sessions
 
 
 def _default(parameter: Any) -> str:
@@ -39,7 +24,7 @@ def _default(parameter: Any) -> str:
     value = parameter.default
     if value is None or value is False or value == ():
         return ""
-    return _code(str(parameter.opts[0] if value is True else getattr(value, "value", value)))
+    return code(str(parameter.opts[0] if value is True else getattr(value, "value", value)))
 
 
 def _command(call: str, command: Any) -> Iterator[str]:
@@ -50,7 +35,7 @@ def _command(call: str, command: Any) -> Iterator[str]:
     for one in command.params:
         argument = one.param_type_name == "argument"
         names = [one.metavar or one.name.upper()] if argument else [*one.opts, *one.secondary_opts]
-        rows.append((_code(*names), _default(one), one.help))
+        rows.append((code(*names), _default(one), one.help))
     yield table(("argument or option", "default", "what it is"), rows)
 
 
@@ -107,6 +92,17 @@ def networks() -> str:
     return table(("network", "parameters", "multiply–adds", "published"), rows)
 
 
+def instructions() -> str:
+    """Instructions per tap of the fused kernels at LR-Net-50's stages, in the loop and in all."""
+    rows: dict[str, list[str]] = {}
+    for one in recorded():
+        found = re.fullmatch(r"\w+-(\w+)-k7-m8(-s\d)?-bfloat16-sm_90", one["name"])
+        if found:
+            counts = (float(one[name]) for name in ("instructions_per_tap", "executed_per_tap"))
+            rows.setdefault(found[1].replace("x", "×") + (found[2] or ""), []).append("{:.1f} ({:.1f})".format(*counts))
+    return table(("stage", "forward", "query", "key"), [(stage, *cells) for stage, cells in rows.items()])
+
+
 def _summaries(heading: str, entries: Mapping[str, Any]) -> str:
     return table((heading, "what it is"), [(f"`{name}`", entry.summary) for name, entry in entries.items()])
 
@@ -118,6 +114,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "axes": axes,
     "columns": columns,
     "networks": networks,
+    "instructions": instructions,
     "implementations": lambda: _summaries("implementation", IMPLEMENTATIONS),
     "yardsticks": lambda: _summaries("yardstick", YARDSTICKS),
 }

@@ -1,10 +1,10 @@
 """What the documentation is made of and speaks of: pages, commands, sessions of noxfile.py."""
 
 import ast
+import csv
 import importlib
 import importlib.util
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,6 @@ def pages() -> dict[str, str]:
     """The text of every page, by its path from the root."""
     paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-
-
-def code_lines(text: str) -> Iterator[str]:
-    """The lines of a page's code blocks, fenced or indented."""
-    fenced = False
-    for line in text.splitlines():
-        if line.lstrip().startswith("```"):
-            fenced = not fenced
-        elif fenced or line.startswith("    "):
-            yield line.strip()
-
-
-def prose(text: str) -> str:
-    """A page without its code blocks."""
-    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 @cache
@@ -65,3 +50,12 @@ def behind(session: ast.FunctionDef) -> list[str]:
             if words[:2] == ["python", "-m"]:
                 return words[2:]
     return []
+
+
+def recorded() -> list[dict[str, str]]:
+    """The counts of the compiled kernels that are recorded for the newest version of Triton."""
+    (path,) = (ROOT / "bench").rglob("offline_record.csv")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    newest = max((row["triton"] for row in rows), key=lambda version: [int(part) for part in version.split(".")])
+    return [row for row in rows if row["triton"] == newest]

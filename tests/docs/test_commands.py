@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 import kernels
 from bench.__main__ import app
-from tests.docs.sources import PROGRAMS, behind, code_lines, pages, program, prose, sessions
+from tests.docs.markdown import code_lines, prose
+from tests.docs.sources import PROGRAMS, behind, pages, program, sessions
 
 PAGES = pages()
 SCRIPTS = ("tests.docs.generated",)
@@ -94,11 +95,12 @@ def check_nox(words: list[str], options: object) -> list[str]:
 
 
 def dry(words: list[str]) -> list[str]:
-    """The words of a dry run by one implementation, less those that say where a run is measured."""
+    """The words of a dry run on the CPU by one implementation, whatever they say of where a run is measured."""
     gone = {index + step for index, word in enumerate(words) if word in PLACES for step in (0, 1)}
     kept = [word for index, word in enumerate(words) if index not in gone]
+    here = [] if kept[0] == "gpu" else ["--device", "cpu"]
     fewer = ["--implementation", "unfold"] if kept[0] == "run" and "--implementation" not in kept else []
-    return [*kept, *fewer, *([] if "--dry-run" in kept else ["--dry-run"])]
+    return [*kept, *here, *fewer, *([] if "--dry-run" in kept else ["--dry-run"])]
 
 
 @pytest.mark.parametrize("line", LINES)

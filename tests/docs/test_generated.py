@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.docs.generated import BLOCKS, refreshed, table, used
+from tests.docs.generated import BLOCKS, refreshed, used
+from tests.docs.markdown import table
 from tests.docs.sources import pages
 
 PAGES = pages()

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.docs.sources import ROOT, pages, prose
+from tests.docs.markdown import prose
+from tests.docs.sources import ROOT, pages
 
 README_LINES = 150
 PAGES = pages()
