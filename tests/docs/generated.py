@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bench.axes import ALIASES, AXES
-from bench.metrics import METRICS
-from bench.network_counts import DESIGNS, PUBLISHED, Setting, total_count
-from bench.results import COLUMNS, SINCE
-from bench.sweeps import SWEEPS, expand
-from bench.yardsticks import YARDSTICKS
+from bench.case.axes import ALIASES, AXES
+from bench.case.sweeps import SWEEPS, expand
+from bench.cost.network_counts import DESIGNS, PUBLISHED, Setting, total_count
+from bench.cost.yardsticks import YARDSTICKS
+from bench.results.columns import TABLE, Column
 from kernels import IMPLEMENTATIONS
 from tests.docs.markdown import code, table
 from tests.docs.sources import PROGRAMS, ROOT, pages, program, recorded, sessions
@@ -73,11 +72,15 @@ def axes() -> str:
 
 
 def columns() -> str:
-    """The columns of results.csv: name, meaning where an axis or a metric has one, schema version."""
-    summaries = {name: axis.summary for name, axis in AXES.items()}
-    summaries |= {name: metric.summary for name, metric in METRICS.items()}
-    rows = [(f"`{name}`", summaries.get(name, ""), SINCE.get(name, 1)) for name in COLUMNS]
-    return table(("column", "what it is", "since schema version"), rows)
+    """The columns of results.csv: name, what it holds, meaning, schema version."""
+    rows = [(f"`{one.name}`", _holds(one), one.summary, one.since) for one in TABLE.values()]
+    return table(("column", "holds", "what it is", "since schema version"), rows)
+
+
+def _holds(column: Column) -> str:
+    kind = column.type
+    choices = ", ".join(code(str(choice)) for choice in kind.choices if choice != "")
+    return (choices or kind.json) + (", may be empty" if kind.optional or "" in kind.choices else "")
 
 
 def networks() -> str:

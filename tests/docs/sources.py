@@ -6,12 +6,12 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import typer
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PROGRAMS = ("bench", "reports", "reports.learning")
 
 
