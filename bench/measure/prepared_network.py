@@ -6,15 +6,15 @@ import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kernels import BottleneckNet, Problem
+from kernels import BottleneckNet, Problem, lr_net, resnet
 
 from ..case.case import Case
-from ..case.networks import convolution_network, relation_network
 from ..device.timing import Call
 from .check import TOLERANCES, Error, Expected, largest_error
 from .workloads import FORMATS, Tensors
@@ -30,6 +30,7 @@ _LOSS_SCALE = {"float16": 1024.0}
 _LEARNING_RATE = 1e-4
 
 _BLOCK_WEIGHT = 0.25
+_OPTIONS = ("kernel_size", "m", "dilation", "composability", "padding_mode", "channel_order")
 
 Run = Callable[[BottleneckNet, Tensor], Tensor]
 
@@ -180,6 +181,20 @@ class PreparedNetworks:
 
     def _of_gradients(self, found: Tensors) -> Error:
         return Error(largest_error(found, self.expected.grads), GRADIENT_TOLERANCES[self.problem.dtype])
+
+
+def relation_network(problem: Problem, depth: int, implementation: str, device: torch.device | str) -> BottleneckNet:
+    """LR-Net of a depth by an implementation, for a problem's channels, with its options in every layer."""
+    options: dict[str, Any] = {name: getattr(problem, name) for name in _OPTIONS}
+    prior = "network" if problem.prior else "none"
+    return lr_net(
+        depth, in_channels=problem.channels, device=device, prior=prior, implementation=implementation, **options
+    )
+
+
+def convolution_network(problem: Problem, depth: int, device: torch.device | str) -> BottleneckNet:
+    """ResNet of a depth for a problem's channels."""
+    return resnet(depth, in_channels=problem.channels, device=device)
 
 
 def _plain(network: BottleneckNet, images: Tensor) -> Tensor:
