@@ -88,11 +88,11 @@ def table(  # noqa: PLR0913
 ) -> int:
     """Show the article's table for two networks: sizes, layers, parameters, multiply–adds, and published figures."""
     from .commands.output import emit
-    from .commands.table import FORMATS, count_networks
+    from .commands.table import TABLE_FORMATS, count_networks
 
     image = {"height": size, "width": size, "in_channels": in_channels, "classes": classes}
     counted = count_networks((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior})
-    emit(FORMATS[form](counted), out, "the table is in")
+    emit(TABLE_FORMATS[form](counted), out, "the table is in")
     return Exit.OK
 
 

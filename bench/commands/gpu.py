@@ -14,7 +14,7 @@ from .. import ROOT
 from ..case.sweeps import SWEEPS, expand
 from ..device.timing import Timing
 from ..errors import Exit, RunError, UsageError
-from ..measure.ahead import COMPILED, compile_ahead, tasks_of
+from ..measure.ahead import COMPILED, compilations_of, compile_ahead
 from ..results.folder import RunFolder, new_run_path
 from ..run.executors import LOG, LocalExecutor, Seat
 from ..run.messages import Setup
@@ -49,7 +49,7 @@ def run_gpu(out: Path | None, minutes: float, *, tests: bool) -> Exit:
     tested = _tests() if tests else "skipped"
     # Another process asks the GPU what it supports: this one stays free of CUDA.
     with Worker(Setup(str(_DEVICE), _TIMING), folder.path / LOG) as worker:
-        tasks = worker.call(tasks_of, cases, _DEVICE)
+        tasks = worker.call(compilations_of, cases, _DEVICE)
     ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * minutes)
     typer.echo(str(ahead))
     about = {"minutes": minutes, "gpu_tests": tested, "compiled_ahead": str(ahead)}

@@ -19,7 +19,7 @@ import torch
 from ..device.device import forbid_tf32
 from ..errors import in_a_line
 from ..measure.runner import Runner
-from .messages import Answer, Request, Setup
+from .messages import Answer, Question, Setup
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -48,11 +48,11 @@ def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> 
     """Answer requests, one at a time; a step's failures are rows, another function's are passed on in words."""
     while True:
         try:
-            request: Request = connection.recv()
+            question: Question = connection.recv()
         except EOFError:
             return
         try:
-            answer = Answer(offered[request.what](*request.arguments, **request.options))
+            answer = Answer(offered[question.what](*question.arguments, **question.options))
         except Exception as error:  # noqa: BLE001  the process that asked raises it
             answer = Answer(failure=in_a_line(error))
         connection.send(answer)

@@ -14,8 +14,9 @@ from bench.cost.network_counts import DESIGNS, PUBLISHED, Setting, total_count
 from bench.cost.yardsticks import YARDSTICKS
 from bench.results.columns import TABLE, Column
 from kernels import IMPLEMENTATIONS
+from tests import ROOT
 from tests.docs.markdown import code, table
-from tests.docs.sources import PROGRAMS, ROOT, pages, program, recorded, sessions
+from tests.docs.sources import PROGRAMS, pages, program, recorded, sessions
 
 
 def _default(parameter: Any) -> str:

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from tests import ROOT
 from tests.docs.markdown import prose
-from tests.docs.sources import ROOT, pages
+from tests.docs.sources import pages
 
 README_LINES = 150
 PAGES = pages()
