@@ -7,6 +7,7 @@ from itertools import product
 
 import torch
 
+from ...compilation import constant_when_traced
 from ...problem import Problem, require_int
 
 # A chunk near a core's caches is faster than one far beyond; a GPU wants enough work per launch.
@@ -89,7 +90,7 @@ def default_budget(problem: Problem, device: torch.device) -> int:
     return min(fast, int(_SHARE_OF_FREE * _free_bytes(device.type, device.index)))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant_when_traced
 def _free_bytes(kind: str, index: int | None) -> int:
     if kind == "cuda":
         return int(torch.cuda.mem_get_info(index)[0])

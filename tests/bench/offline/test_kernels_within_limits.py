@@ -1,6 +1,6 @@
 """What the compiler makes of today's kernels for sm_90: within the design's limits, and as recorded. No GPU needed.
 
-One test, so that workers of pytest-xdist do not compile the same kernels twice.
+One test, that compiles in a process for each core: `nox -s tests_compilations`, and not `nox -s tests`.
 """
 
 from importlib.metadata import version
@@ -38,7 +38,7 @@ COMPILED = (
 SLOWER = 3
 
 
-@pytest.mark.slow
+@pytest.mark.compilations
 def test_kernels_keep_to_the_limits_and_to_the_record() -> None:
     triton = version("triton")
     record = read_record(triton)
