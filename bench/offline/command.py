@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ..errors import Exit, Interrupted, UsageError
-from ..processes import spread
+from ..processes import console, spread
 from .binaries import require_tools
 from .examine import KernelReport, Task, examine
 from .limits import RECORD, changes, misses, read_record, write_record
@@ -55,7 +55,7 @@ def run_offline(tasks: Sequence[Task], files: Files, *, check: bool) -> Exit:
     except KeyboardInterrupt:
         raise Interrupted(f"{len(reports)} of {len(tasks)} kernels are compiled") from None
     done = [reports[task] for task in tasks if task in reports]
-    print_reports(done, Console())
+    print_reports(done, console())
     typer.echo(f"\n{len(done)} kernels compiled by triton {version('triton')} in {monotonic() - started:.0f} s")
     for task, failure in failures.items():
         typer.echo(f"{task.name} does not compile: {failure}")
