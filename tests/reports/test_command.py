@@ -10,8 +10,8 @@ import pytest
 from reports.data.rows import load_run
 from reports.folder import OutputError
 from reports.output import write_report
-from tests.reports.conftest import MakeRun, case, failed
-from tests.reports.pages.test_html import page_of, report
+from tests.support.report_pages import page_of, report
+from tests.support.report_rows import MakeRun, case, failed
 
 
 def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:

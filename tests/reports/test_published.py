@@ -8,7 +8,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from reports.__main__ import main
-from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
 
 PUBLISHED = Path("reports", "published")
 HOSTILE = "<script>window.harmed = true</script>"

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.contents import view_of
 from reports.data.rows import load_run
 from reports.report import Section, Table
 from reports.sections.view import View
-from tests.reports.conftest import MakeRun
+from tests.support.report_rows import MakeRun
 
 
 def view_from(make_run: MakeRun, rows: Iterable[Row]) -> View:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.folder import COLUMNS, RunFolderError
+from bench.errors import RunFolderError
+from bench.results.columns import COLUMNS
 from reports.data.parameters import pool
 from reports.data.rows import load_run, load_runs
 from reports.data.slices import group_rows
 from reports.style import LOOKS, looks, show
-from tests.reports.conftest import MakeRun, case, failed
+from tests.support.report_rows import MakeRun, case, failed
 
 
 def lines_of(run: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Groups, axes and slices."""
 
 from reports.data.slices import coordinates, describe, group_rows, plane
-from tests.reports.conftest import MakeRun, case, sweep
+from tests.support.report_rows import MakeRun, case, sweep
 from tests.support.views import view_from
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.contents import view_of
 from reports.data.parameters import implementations
 from reports.data.rows import load_run
 from reports.data.speedups import speedups
 from reports.sections import maps, verdict
 from reports.sections import rows as tables
-from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
 from tests.support.views import records, table_of, view_from
 
 

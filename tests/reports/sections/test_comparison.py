@@ -10,7 +10,7 @@ from reports.data.environments import differences, environment_table
 from reports.data.rows import load_runs
 from reports.report import Section
 from reports.sections import comparison as several
-from tests.reports.conftest import MakeRun, case
+from tests.support.report_rows import MakeRun, case
 from tests.support.views import records, table_of
 
 

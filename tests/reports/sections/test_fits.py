@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.sections import formula
 from reports.sections.fits import PAPER, Fit, fits
 from reports.sections.limits import border_share, failing
-from tests.reports.conftest import MakeRun, case
+from tests.support.report_rows import MakeRun, case
 from tests.support.views import records, table_of, view_from
 
 
