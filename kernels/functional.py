@@ -11,6 +11,10 @@ from .problem import DTYPES, Problem, require_choice, resolve_padding
 from .registry import IMPLEMENTATIONS, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
 
+# Here and not while a call is traced, as a compiler cannot follow an import.
+for _entry in IMPLEMENTATIONS.values():
+    _entry.load()
+
 
 def local_relation(
     query: Tensor,

@@ -3,8 +3,6 @@
 Every driver × every implementation, forward and all gradients, held against the oracle.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -21,9 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 from torch.utils.flop_counter import FlopCounterMode
 
-from kernels import IMPLEMENTATIONS, local_relation
+from kernels import local_relation
 from kernels.implementations import compiled
-from tests.support.cases import DEVICE, Case, Inputs, differentiated, every_implementation, posed, run, take
+from tests.support.cases import Case, Inputs, differentiated
 from tests.support.oracle import QUANTITIES
 
 ROOT = Path(__file__).parents[2]
