@@ -17,9 +17,8 @@ import torch
 from .. import ROOT
 from .calibration import bounding_chip, kept
 from .device import cpu_model, device_name
-from .gpu_state import gpu_state
-from .memory import unmeasurable
-from .nvml import telemetry_of
+from .nvml import gpu_state, telemetry_of
+from .resources import unmeasurable
 
 _PACKAGES = ("torch", "triton", "numpy", "local-relation")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -103,7 +102,9 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git answers about this checkout, or None where there is no git or no checkout."""
+    """What git answers about this checkout, or None where there is no git, or no checkout of this project's own."""
+    if not (ROOT / ".git").exists():  # an unpacked archive may lie inside another repository
+        return None
     try:
         answer = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -63,30 +63,30 @@ def prepared(one: Case, device: torch.device = CPU) -> PreparedNetworks:
 def test_a_measured_network(device: torch.device, implementation: str, mode: str) -> None:
     runner, one = Runner(device, TIMING), network_case(implementation, mode)
     step = runner.prepare(one)
-    assert "status" not in step.row, step.row["reason"]
+    assert step.status is None, step.reason
     if implementation == "resnet":
-        assert step.row.keys() <= {"peak_mib", "reserved_mib", "driver_mib"}
+        assert step.columns.keys() <= {"peak_mib", "reserved_mib", "driver_mib"}
     else:
-        assert 0 <= step.row["error"] <= 1e-4
-        assert step.row["predicted_mib"] > 0
+        assert 0 <= step.columns["error"] <= 1e-4
+        assert step.columns["predicted_mib"] > 0
     require_times(runner, one)
 
 
 def require_times(runner: Runner, one: Case) -> None:
     """A prepared network is timed as a whole."""
-    turn = runner.turn(one)
-    assert turn.latency is not None
-    assert len(turn.latency.samples_ms) >= 2
-    assert turn.parts == {}
+    measured = runner.round(one)
+    assert measured.latency is not None
+    assert len(measured.latency.samples_ms) >= 2
+    assert measured.parts == {}
 
 
 @every_device
 def test_a_measured_network_of_its_true_depth(device: torch.device) -> None:
     runner, one = Runner(device, TIMING), network_case(mode="training")
     step = runner.prepare(one)
-    assert 0 <= step.row["error"] <= 1e-4
+    assert 0 <= step.columns["error"] <= 1e-4
     # 14.6 million weights less those that one channel and wider groups save, four bytes each.
-    assert 50 <= step.row["inputs_mib"] <= 60
+    assert 50 <= step.columns["inputs_mib"] <= 60
     require_times(runner, one)
 
 
@@ -159,7 +159,7 @@ SPOILED: dict[str, Callable[[Run], Run]] = {
 def require_incorrect(spoil: Any, monkeypatch: pytest.MonkeyPatch, **sizes: Any) -> None:
     monkeypatch.setattr(chunked, "run", spoil(chunked.run))
     step = Runner(CPU, TIMING).prepare(network_case(mode="training", m=8, **sizes))
-    assert step.row["status"] == "incorrect"
+    assert step.status == "incorrect"
 
 
 @pytest.mark.usefixtures("small")
