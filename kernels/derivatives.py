@@ -38,6 +38,8 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
     """
     if torch.compiler.is_compiling():
         transformed = _transforming()
+    elif peek_interpreter_stack() is None and forward_ad._current_level < 0:  # noqa: SLF001
+        return
     else:
         transformed = any(
             x is not None and (is_functorch_wrapped_tensor(x) or forward_ad.unpack_dual(x).tangent is not None)
@@ -50,7 +52,7 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
 @constant_when_traced
 def _transforming() -> bool:
     """Whether a transform is under way; a compiler that traces one is inside it itself, and guards on it."""
-    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # type: ignore[attr-defined]  # noqa: SLF001
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # noqa: SLF001
 
 
 def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
@@ -64,10 +66,10 @@ def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
         @wraps(backward)
         def once(ctx: Any, grad_out: Tensor) -> Gradients:
             refuse_transforms(implementation, (grad_out,))
+            if not torch.is_grad_enabled():
+                return backward(ctx, grad_out)
             with torch.no_grad():
                 gradients = backward(ctx, grad_out)
-            if not torch.is_grad_enabled():
-                return gradients
             known = [gradient for gradient in gradients if gradient is not None]
             final = iter(_Final.apply(implementation, len(known), *known, *ctx.saved_tensors, grad_out))  # type: ignore[no-untyped-call]
             return tuple(None if gradient is None else next(final) for gradient in gradients)
