@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .implementations import chunked, compiled, flex, triton_fused, unfold
+from .implementations import chunked, compiled, flex, native, triton_fused, unfold
 from .problem import Problem, require_choice
 
 
@@ -53,6 +53,7 @@ IMPLEMENTATIONS = {
         "one fused Triton kernel forward, two gather kernels backward",
         settings=triton_fused.describe_settings,
     ),
+    "native": Implementation(native, "C++ for CPUs, forward and backward a pass each, compiled at first use"),
     "compiled": Implementation(compiled, "torch.compile of sums over views of the windows"),
     "chunked": Implementation(chunked, "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
     "unfold": Implementation(unfold, "plain PyTorch, every window unfolded: the baseline", transformable=True),
