@@ -11,7 +11,7 @@ from ...tensors import MEMORY_FORMATS, accumulation_dtype, memory_format_of
 from .library import load
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
-_NONE = (0, 0, 0, 0, 0)
+_IMAGES = 7  # of a call; forward has no gradients
 
 
 def options_of(problem: Problem) -> list[int]:
@@ -37,7 +37,7 @@ def empty_like(tensor: Tensor, spatial: Sequence[int]) -> Tensor:
 def forward(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, options: Sequence[int]) -> Tensor:
     """y (N, C, Ho, Wo), in the value's memory format."""
     output = empty_like(value, query.shape[2:])
-    _run("forward", [query, key, value, output, None, None, None], prior, None, options)
+    _run("forward", [query, key, value, output], prior, None, options)
     return output
 
 
@@ -54,18 +54,17 @@ def backward(
 
 
 def _run(
-    entry: str, images: list[Tensor | None], prior: Tensor | None, grad_prior: Tensor | None, options: Sequence[int]
+    entry: str, images: list[Tensor], prior: Tensor | None, grad_prior: Tensor | None, options: Sequence[int]
 ) -> None:
     query, _, value, *_ = images
-    assert query is not None
-    assert value is not None
     library, wide = load(), accumulation_dtype(value.dtype)
     composability, padding_mode, channel_order, *window = options
     table = None if prior is None else prior.to(wide).contiguous()
     sizes = [*value.shape[:2], query.shape[1], *value.shape[2:], *query.shape[2:]]
     fields = [_DTYPES[value.dtype], composability, padding_mode, channel_order, *sizes, *window]
     for image in images:
-        fields += _NONE if image is None else (image.data_ptr(), *image.stride())
+        fields += [image.data_ptr(), *image.stride()]
+    fields += [0] * (5 * (_IMAGES - len(images)))
     fields += [0 if tensor is None else tensor.data_ptr() for tensor in (table, grad_prior)]
     fields += [library.parallel_for, 0]
     error = getattr(library, entry)((ctypes.c_int64 * len(fields))(*fields))

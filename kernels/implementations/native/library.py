@@ -152,8 +152,7 @@ def _open(path: Path) -> Library:
         raise Unavailable(f"the C++ kernels cannot be loaded: {error}") from error
     if not hasattr(torch_library, "torch_parallel_for"):
         raise Unavailable(f"the C++ kernels need torch_parallel_for, which torch {torch.__version__} lacks")
-    address = ctypes.cast(torch_library.torch_parallel_for, ctypes.c_void_p).value
-    assert address is not None
+    address = ctypes.cast(torch_library.torch_parallel_for, ctypes.c_void_p).value or 0
     return Library(library.local_relation_forward, library.local_relation_backward, address)
 
 

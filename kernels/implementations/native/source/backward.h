@@ -129,10 +129,13 @@ class Backward {
   void add_products(int64_t channel, int64_t row, int64_t x) {
     const int64_t k = side<K>(window_), pitch = values_.pitch();
     V grads[C];
-    for (int c = 0; c < C; c++) grads[c] = load(grad_ + (channel + c) * spread_.pitch + spread_.left + x);
+    for (int c = 0; c < C; c++) {
+      grads[c] = load(grad_ + (channel + c) * spread_.pitch + spread_.left + x);
+      IN_REGISTER(grads[c]);
+    }
     for (int64_t u = window_.first(row); u < window_.last(row); u++) {
       const Real* values = value_rows_[u] + channel * pitch + x;
-      for (int64_t v = 0; v < k; v++) {
+      ROLLED for (int64_t v = 0; v < k; v++) {
         V sum = grad_weights_[u * k + v];
         for (int c = 0; c < C; c++) sum += grads[c] * load(values + c * pitch + shift<K>(window_, v));
         grad_weights_[u * k + v] = sum;
@@ -163,41 +166,74 @@ class Backward {
 
   // Adds a row of queries' part of the gradients of the rows [begin, end) of keys and values.
   void key_side(int64_t channels, int64_t row, int64_t begin, int64_t end) {
+    const auto wanted = [&](int64_t u) {
+      return u < call_.kernel_size && window_.row(row, u) >= begin && window_.row(row, u) < end;
+    };
     for (int64_t u = 0; u < call_.kernel_size; u++) {
-      const int64_t y = window_.row(row, u);
-      if (y < begin || y >= end) continue;
-      for (int64_t phase = 0; phase < call_.stride; phase++) {
-        const int64_t part = phase * spread_.columns.part;
-        for (int64_t a = 0; a < spread_.columns.part; a += lanes<Real>) {
-          add_keys(u, phase, a, grad_keys_.row(y) + part + a);
-          Real* sums = grad_values_.row(y) + part + a;
-          int64_t channel = 0;
-          for (; channel + 4 <= channels; channel += 4) add_values<4>(u, phase, a, channel, sums);
-          for (; channel < channels; channel++) add_values<1>(u, phase, a, channel, sums);
-        }
+      if (!wanted(u)) continue;
+      if (wanted(u + 1)) {
+        add_rows<2>(channels, row, u);
+        u++;
+      } else {
+        add_rows<1>(channels, row, u);
       }
     }
   }
 
-  void add_keys(int64_t u, int64_t phase, int64_t a, Real* sums) {
+  // Adds to the ROWS rows of keys that taps u, u + 1, … of a row of queries see.
+  template <int ROWS>
+  void add_rows(int64_t channels, int64_t row, int64_t u) {
+    Real *keys[ROWS], *values[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+      keys[r] = grad_keys_.row(window_.row(row, u + r));
+      values[r] = grad_values_.row(window_.row(row, u + r));
+    }
+    for (int64_t phase = 0; phase < call_.stride; phase++) {
+      const auto& part = spread_.parts[phase];
+      for (int64_t a = 0; a < spread_.columns.part && part.count; a += lanes<Real>) {
+        const int64_t place = phase * spread_.columns.part + a, from = spread_.left + a - part.reach;
+        for (int r = 0; r < ROWS; r++) add_keys(part, (u + r) * call_.kernel_size, from, keys[r] + place);
+        int64_t channel = 0;
+        for (; channel + 4 <= channels; channel += 4) add_values<ROWS, 4>(part, u, from, channel, values, place);
+        for (; channel < channels; channel++) add_values<ROWS, 1>(part, u, from, channel, values, place);
+      }
+    }
+  }
+
+  using Part = typename Spread<Real>::Part;
+
+  void add_keys(const Part& part, int64_t tap, int64_t from, Real* sums) {
+    const int64_t step = part.step * spread_.pitch - part.stride;
+    const Real* spread = spread_keys_ + (tap + part.v) * spread_.pitch + from;
     V sum = load(sums);
-    const Real* spread = spread_keys_ + u * call_.kernel_size * spread_.pitch + spread_.left + a;
-    for (const auto tap : spread_.parts[phase]) sum += load(spread + tap.v * spread_.pitch - tap.reach);
+    for (int64_t i = 0; i < part.count; i++) sum += load(spread + i * step);
     store(sums, sum);
   }
 
-  template <int C>
-  void add_values(int64_t u, int64_t phase, int64_t a, int64_t channel, Real* to) {
-    const int64_t pitch = spread_.columns.pitch();
-    V sums[C];
-    for (int c = 0; c < C; c++) sums[c] = load(to + (channel + c) * pitch);
-    const Real* weights = spread_weights_ + u * call_.kernel_size * spread_.pitch + spread_.left + a;
-    const Real* grad = grad_ + channel * spread_.pitch + spread_.left + a;
-    for (const auto tap : spread_.parts[phase]) {
-      const V weight = load(weights + tap.v * spread_.pitch - tap.reach);
-      for (int c = 0; c < C; c++) sums[c] += weight * load(grad + c * spread_.pitch - tap.reach);
+  template <int ROWS, int C>
+  void add_values(const Part& part, int64_t u, int64_t from, int64_t channel, Real* const (&to)[ROWS], int64_t place) {
+    const int64_t pitch = spread_.columns.pitch(), step = part.step * spread_.pitch - part.stride;
+    const Real* grad = grad_ + channel * spread_.pitch + from;
+    const Real* weights[ROWS];
+    V sums[ROWS][C];
+    for (int r = 0; r < ROWS; r++) {
+      weights[r] = spread_weights_ + ((u + r) * call_.kernel_size + part.v) * spread_.pitch + from;
+      for (int c = 0; c < C; c++) sums[r][c] = load(to[r] + place + (channel + c) * pitch);
     }
-    for (int c = 0; c < C; c++) store(to + (channel + c) * pitch, sums[c]);
+    ROLLED for (int64_t i = 0; i < part.count; i++) {
+      V grads[C];
+      for (int c = 0; c < C; c++) {
+        grads[c] = load(grad + c * spread_.pitch - i * part.stride);
+        IN_REGISTER(grads[c]);
+      }
+      for (int r = 0; r < ROWS; r++) {
+        V weight = load(weights[r] + i * step);
+        IN_REGISTER(weight);
+        for (int c = 0; c < C; c++) sums[r][c] += weight * grads[c];
+      }
+    }
+    for (int r = 0; r < ROWS; r++)
+      for (int c = 0; c < C; c++) store(to[r] + place + (channel + c) * pitch, sums[r][c]);
   }
 
   // Hands a finished row of gradients over and makes its place ready for another.

@@ -93,37 +93,45 @@ class Forward {
   // The outputs of C channels of ROWS rows.
   template <int ROWS, int C>
   void gather(int64_t channel, int64_t row, int64_t x, const V (&inverse)[ROWS]) {
-    const int64_t k = side<K>(window_), below = call_.height - window_.row(row, 0), pitch = values_.pitch();
+    const int64_t k = side<K>(window_), below = call_.height - window_.row(row, 0);
     const int64_t rows = (below + call_.dilation - 1) / call_.dilation;
-    const int64_t last = rows < k + ROWS - 1 ? rows : k + ROWS - 1;
+    const int64_t last = rows < k ? rows : k, place = channel * values_.pitch() + x;
+    const V* weights[ROWS];
+    for (int r = 0; r < ROWS; r++) weights[r] = weights_ + r * (k - 1) * k;
     V sums[ROWS][C] = {};
-    for (int64_t j = window_.first(row); j < last; j++) {
-      const Real* values = value_rows_[j] + channel * pitch + x;
-      const V* weights = weights_ + j * k;
-      if (ROWS == 1 || (j > 0 && j < k)) {
-        const V* both[ROWS] = {weights};
-        if (ROWS == 2) both[ROWS - 1] = weights + (k - 1) * k;
-        add(values, pitch, both, sums);
-      } else {
-        const int r = j > 0;
-        const V* one[1] = {weights + r * (k - 1) * k};
-        add(values, pitch, one, reinterpret_cast<V(&)[1][C]>(sums[r]));
-      }
-    }
+    int64_t j = window_.first(row);
+    if (ROWS == 2 && j == 0) add_row(value_rows_[j++] + place, weights[0], sums[0]);
+    for (; j < last; j++) add_rows(value_rows_[j] + place, j * k, weights, sums);
+    if (ROWS == 2 && rows > k) add_row(value_rows_[k] + place, weights[ROWS - 1] + k * k, sums[ROWS - 1]);
     for (int r = 0; r < ROWS; r++)
       for (int c = 0; c < C; c++)
         store(outputs_ + (r * call_.m + channel + c) * window_.lanes_of_row + x, sums[r][c] * inverse[r]);
   }
 
-  // Adds a row of values, seen by ROWS rows of outputs, to sums of C channels of each.
+  // Adds a row of values that all ROWS rows of outputs see, each by weights from `tap` on.
   template <int ROWS, int C>
-  void add(const Real* values, int64_t pitch, const V* const (&weights)[ROWS], V (&sums)[ROWS][C]) const {
-    for (int64_t v = 0; v < side<K>(window_); v++) {
+  INLINE void add_rows(const Real* values, int64_t tap, const V* const (&weights)[ROWS], V (&sums)[ROWS][C]) const {
+    const int64_t k = side<K>(window_), pitch = values_.pitch();
+    ROLLED for (int64_t v = 0; v < k; v++) {
       V vectors[C];
-      for (int c = 0; c < C; c++) vectors[c] = load(values + c * pitch + shift<K>(window_, v));
-      for (int r = 0; r < ROWS; r++)
-        for (int c = 0; c < C; c++) sums[r][c] += weights[r][v] * vectors[c];
+      for (int c = 0; c < C; c++) {
+        vectors[c] = load(values + c * pitch + shift<K>(window_, v));
+        IN_REGISTER(vectors[c]);
+      }
+      for (int r = 0; r < ROWS; r++) {
+        V weight = weights[r][tap + v];
+        IN_REGISTER(weight);
+        for (int c = 0; c < C; c++) sums[r][c] += weight * vectors[c];
+      }
     }
+  }
+
+  // Adds a row of values that one row of outputs sees.
+  template <int C>
+  INLINE void add_row(const Real* values, const V* weights, V (&sums)[C]) const {
+    const int64_t k = side<K>(window_), pitch = values_.pitch();
+    ROLLED for (int64_t v = 0; v < k; v++)
+      for (int c = 0; c < C; c++) sums[c] += weights[v] * load(values + c * pitch + shift<K>(window_, v));
   }
 
   const Call& call_;

@@ -13,11 +13,11 @@ struct Columns {
   int64_t stride, part, padding, width;
 
   int64_t pitch() const { return stride * part; }
-  // The first a of part φ that is in the image, and how many there are.
+  // The first a of part φ that is in the image, the image's column there, and how many there are.
   int64_t first(int64_t phase) const { return phase >= padding ? 0 : (padding - phase + stride - 1) / stride; }
+  int64_t image(int64_t phase) const { return stride * first(phase) + phase - padding; }
   int64_t count(int64_t phase) const {
-    const int64_t x = stride * first(phase) + phase - padding;
-    return x >= width ? 0 : (width - 1 - x) / stride + 1;
+    return image(phase) >= width ? 0 : (width - 1 - image(phase)) / stride + 1;
   }
 };
 
@@ -42,19 +42,54 @@ inline void unpack_run(Element* to, const Real* from, int64_t count, int64_t ste
     for (int64_t i = 0; i < count; i++) narrow(to[i * step], from[i]);
 }
 
-// Rows between `data`, one image row's first element, and packed rows `pitch` apart, a row for each plane. What a packed
-// row has outside the image is left as it is.
+// As pack_run for `planes` planes of a channels_last image, a pixel's channels read together; eight by eight where the
+// planes are eight.
+template <class Element, class Real>
+inline void pack_pixels(Real* to, int64_t pitch, const Element* from, int64_t count, int64_t step, int64_t planes) {
+  int64_t i = 0;
+  if constexpr (lanes<Real> == 8)
+    for (; planes == 8 && i + 8 <= count; i += 8) {
+      Vector<Real> block[8];
+      for (int64_t pixel = 0; pixel < 8; pixel++) {
+        Real channels[8];
+        for (int64_t plane = 0; plane < 8; plane++) widen(channels[plane], from[(i + pixel) * step + plane]);
+        block[pixel] = load(channels);
+      }
+      transpose(block);
+      for (int64_t plane = 0; plane < 8; plane++) store(to + plane * pitch + i, block[plane]);
+    }
+  for (; i < count; i++)
+    for (int64_t plane = 0; plane < planes; plane++) widen(to[plane * pitch + i], from[i * step + plane]);
+}
+
+template <class Element, class Real>
+inline void unpack_pixels(Element* to, const Real* from, int64_t pitch, int64_t count, int64_t step, int64_t planes) {
+  int64_t i = 0;
+  if constexpr (lanes<Real> == 8)
+    for (; planes == 8 && i + 8 <= count; i += 8) {
+      Vector<Real> block[8];
+      for (int64_t plane = 0; plane < 8; plane++) block[plane] = load(from + plane * pitch + i);
+      transpose(block);
+      for (int64_t pixel = 0; pixel < 8; pixel++) {
+        Real channels[8];
+        store(channels, block[pixel]);
+        for (int64_t plane = 0; plane < 8; plane++) narrow(to[(i + pixel) * step + plane], channels[plane]);
+      }
+    }
+  for (; i < count; i++)
+    for (int64_t plane = 0; plane < planes; plane++) narrow(to[i * step + plane], from[plane * pitch + i]);
+}
+
+// Packs the row at `data`, `pitch` apart a row for each plane. What a packed row has outside the image is left as it is.
 template <class Element, class Real>
 void pack(Real* rows, int64_t pitch, const char* data, Planes planes, int64_t column, const Columns& columns) {
   for (int64_t phase = 0; phase < columns.stride; phase++) {
-    const int64_t first = columns.first(phase), count = columns.count(phase);
+    const int64_t first = columns.first(phase), count = columns.count(phase), step = columns.stride * column;
+    if (count <= 0) continue;
     Real* to = rows + phase * columns.part + first;
-    const Element* from = reinterpret_cast<const Element*>(data);
-    if (count > 0) from += (columns.stride * first + phase - columns.padding) * column;
-    const int64_t step = columns.stride * column;
-    if (planes.step == 1 && planes.count > 1)  // channels last: a pixel's channels are read together
-      for (int64_t i = 0; i < count; i++)
-        for (int64_t plane = 0; plane < planes.count; plane++) widen(to[plane * pitch + i], from[i * step + plane]);
+    const Element* from = reinterpret_cast<const Element*>(data) + columns.image(phase) * column;
+    if (planes.step == 1 && planes.count > 1)
+      pack_pixels(to, pitch, from, count, step, planes.count);
     else
       for (int64_t plane = 0; plane < planes.count; plane++)
         pack_run(to + plane * pitch, from + plane * planes.step, count, step);
@@ -64,14 +99,12 @@ void pack(Real* rows, int64_t pitch, const char* data, Planes planes, int64_t co
 template <class Element, class Real>
 void unpack(const Real* rows, int64_t pitch, char* data, Planes planes, int64_t column, const Columns& columns) {
   for (int64_t phase = 0; phase < columns.stride; phase++) {
-    const int64_t first = columns.first(phase), count = columns.count(phase);
+    const int64_t first = columns.first(phase), count = columns.count(phase), step = columns.stride * column;
+    if (count <= 0) continue;
     const Real* from = rows + phase * columns.part + first;
-    Element* to = reinterpret_cast<Element*>(data);
-    if (count > 0) to += (columns.stride * first + phase - columns.padding) * column;
-    const int64_t step = columns.stride * column;
+    Element* to = reinterpret_cast<Element*>(data) + columns.image(phase) * column;
     if (planes.step == 1 && planes.count > 1)
-      for (int64_t i = 0; i < count; i++)
-        for (int64_t plane = 0; plane < planes.count; plane++) narrow(to[i * step + plane], from[plane * pitch + i]);
+      unpack_pixels(to, from, pitch, count, step, planes.count);
     else
       for (int64_t plane = 0; plane < planes.count; plane++)
         unpack_run(to + plane * planes.step, from + plane * pitch, count, step);

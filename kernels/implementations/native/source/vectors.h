@@ -5,6 +5,17 @@
 #include <cstring>
 #include <new>
 
+// Sums that a caller keeps in registers must not go through memory to a function of their own.
+#define INLINE inline __attribute__((always_inline))
+// Unrolled over the taps as well, a loop over channels needs more registers than there are.
+#define ROLLED _Pragma("GCC unroll 1")
+// What several products use is to be loaded once; compilers would rather load it for each.
+#ifdef __AVX__
+#define IN_REGISTER(vector) asm("" : "+v"(vector))
+#else
+#define IN_REGISTER(vector)
+#endif
+
 namespace local_relation {
 
 template <class Real>
@@ -12,11 +23,13 @@ struct VectorOf;
 template <>
 struct VectorOf<float> {
   typedef float Type __attribute__((vector_size(32)));
+  typedef float Anywhere __attribute__((vector_size(32), aligned(sizeof(float)), may_alias));
   typedef uint32_t Bits __attribute__((vector_size(32)));
 };
 template <>
 struct VectorOf<double> {
   typedef double Type __attribute__((vector_size(32)));
+  typedef double Anywhere __attribute__((vector_size(32), aligned(sizeof(double)), may_alias));
   typedef uint64_t Bits __attribute__((vector_size(32)));
 };
 template <class Real>
@@ -25,15 +38,34 @@ template <class Real>
 constexpr int64_t lanes = 32 / sizeof(Real);
 
 template <class Real>
-inline Vector<Real> load(const Real* from) {
-  Vector<Real> vector;
-  std::memcpy(&vector, from, sizeof vector);
-  return vector;
+INLINE Vector<Real> load(const Real* from) {
+  return *reinterpret_cast<const typename VectorOf<Real>::Anywhere*>(from);
 }
 
 template <class Real>
-inline void store(Real* to, const Vector<Real>& vector) {
-  std::memcpy(to, &vector, sizeof vector);
+INLINE void store(Real* to, const Vector<Real>& vector) {
+  *reinterpret_cast<typename VectorOf<Real>::Anywhere*>(to) = vector;
+}
+
+// Rows to columns, in place: three times, the two halves are shuffled as cards are.
+INLINE void transpose(Vector<float> (&block)[8]) {
+#if defined(__clang__) || __GNUC__ >= 12
+  for (int round = 0; round < 3; round++) {
+    Vector<float> next[8];
+    for (int i = 0; i < 4; i++) {
+      next[2 * i] = __builtin_shufflevector(block[i], block[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+      next[2 * i + 1] = __builtin_shufflevector(block[i], block[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i++) block[i] = next[i];
+  }
+#else
+  for (int i = 0; i < 8; i++)
+    for (int j = 0; j < i; j++) {
+      const float kept = block[i][j];
+      block[i][j] = block[j][i];
+      block[j][i] = kept;
+    }
+#endif
 }
 
 template <class Real>
@@ -87,8 +119,9 @@ struct Exponential<double> {
 template <class Real>
 inline Vector<Real> exponential(Vector<Real> x) {
   using E = Exponential<Real>;
-  const Vector<Real> lowest = Vector<Real>{} + E::lowest;
-  x = x < lowest ? lowest : x;
+  Vector<Real> lowest = Vector<Real>{} + E::lowest;
+  IN_REGISTER(lowest);
+  x = lowest > x ? lowest : x;
   const Vector<Real> rounded = x * E::log2_e + E::magic;
   const Vector<Real> power = E::power(E::fraction(x, rounded - E::magic));
   const auto scale = ((typename VectorOf<Real>::Bits)rounded + E::bias) << E::mantissa;

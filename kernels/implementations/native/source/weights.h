@@ -88,18 +88,20 @@ template <class Phi, int K, class Real>
 Vector<Real> differentiate(const Window<Real>& window, const Tile<Real>& tile, const Vector<Real>* weights,
                            const Vector<Real>* grad_weights, Vector<Real> mean, const Gradients<Real>& to) {
   using V = Vector<Real>;
-  const int64_t k = side<K>(window);
+  const int64_t k = side<K>(window), pitch = to.pitch;
+  const V query = tile.query;  // read once: what is stored below might be it, for all that the compiler knows
   V grad_query = {};
   for (int64_t u = tile.first; u < tile.last; u++) {
     const Real* row = tile.rows[u] + tile.x;
+    V* const grad_prior = to.prior + u * k;
+    Real *spread_weights = to.weights + u * k * pitch + tile.x, *spread_keys = to.keys + u * k * pitch + tile.x;
     for (int64_t v = 0; v < k; v++) {
-      const int64_t tap = u * k + v;
-      const V key = load(row + shift<K>(window, v)), weight = weights[tap];
-      const V grad = weight * (grad_weights[tap] - mean);
-      grad_query += grad * Phi::query_slope(tile.query, key);
-      to.prior[tap] += grad;
-      store(to.weights + tap * to.pitch + tile.x, weight);
-      store(to.keys + tap * to.pitch + tile.x, V(grad * Phi::key_slope(tile.query, key)));
+      const V key = load(row + shift<K>(window, v)), weight = weights[u * k + v];
+      const V grad = weight * (grad_weights[u * k + v] - mean);
+      grad_query += grad * Phi::query_slope(query, key);
+      grad_prior[v] += grad;
+      store(spread_weights + v * pitch, weight);
+      store(spread_keys + v * pitch, V(grad * Phi::key_slope(query, key)));
     }
   }
   return grad_query;
