@@ -25,7 +25,7 @@ def main(
 ) -> None:
     """Make the page, the figures and the tables of one or more runs."""
     # Imported here so that --help does not wait for matplotlib and scipy.
-    from bench.results.folder import RunFolderError
+    from bench.errors import RunFolderError
 
     from .data.rows import load_runs
     from .folder import OutputError

@@ -11,25 +11,10 @@ from .data.slices import group_rows
 from .drawing.canvas import draw_all
 from .drawing.figures import Studio
 from .report import Figure, Report, Section
-from .sections import (
-    axes,
-    bounds,
-    formula,
-    maps,
-    memory,
-    networks,
-    trust,
-    verdict,
-)
-from .sections import (
-    comparison as several,
-)
-from .sections import (
-    rows as tables,
-)
-from .sections import (
-    yardsticks as beside,
-)
+from .sections import axes, bounds, formula, maps, memory, networks, trust, verdict
+from .sections import comparison as several
+from .sections import rows as tables
+from .sections import yardsticks as beside
 from .sections.view import View
 from .style import looks
 

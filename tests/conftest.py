@@ -1,10 +1,11 @@
-"""What all tests share. Threads and Triton are set up by variables that are read on import, so they come first of all."""
+"""What all tests share. What is read when torch and Triton are imported comes first of all."""
 
 import os
 
-# Processes of tests run side by side, each of small problems: two threads in each would wait for one another.
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
-    os.environ.setdefault(name, "1")
+# Processes of tests run side by side, on small problems: with two threads each they would wait for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 import torch
 

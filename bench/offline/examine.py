@@ -7,11 +7,11 @@ from typing import Any
 
 from kernels import CompiledKernel, Problem, compile_fused
 
-from ..case.axes import AXES, UsageError, parse_axis
+from ..case.axes import AXES, parse_axis
 from ..case.sweeps import SWEEPS, Sweep, expand
 from ..cost.bounds import KERNELS, bounds_us, kernel_work
-from ..cost.chips import CHIPS
-from ..cost.occupancy import MULTIPROCESSORS, occupancy
+from ..cost.chips import CHIPS, MULTIPROCESSORS, occupancy
+from ..errors import UsageError
 from .binaries import disassemble, resource_usage
 from .sass import Code, Instruction, by_unit, bytes_of, parse_code, parse_resources, spill_bytes
 
@@ -64,7 +64,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Report:
+class KernelReport:
     """What became of a task: settings, measures, instructions per tap by unit, bounds by GPU, texts and binary."""
 
     task: Task
@@ -133,7 +133,7 @@ def tasks_of(archs: str, kernels: Iterable[str], axes: Iterable[str]) -> list[Ta
     ]
 
 
-def examine(task: Task) -> Report:
+def examine(task: Task) -> KernelReport:
     """Compile a task's kernel and read its binary."""
     compiled = compile_fused(task.kernel, task.problem, ARCHITECTURES[task.arch])
     text = disassemble(compiled.cubin)
@@ -158,7 +158,7 @@ def examine(task: Task) -> Report:
     bounds = {name: bounds_us(work, chip) for name, chip in CHIPS.items() if chip.capability == compiled.capability}
     settings = {**asdict(compiled.geometry), "warps": compiled.warps}
     files: dict[str, str | bytes] = {"ptx": compiled.ptx, "cubin": compiled.cubin, "sass": text}
-    return Report(task, settings, measures, units, bounds, files)
+    return KernelReport(task, settings, measures, units, bounds, files)
 
 
 def _counted(compiled: CompiledKernel, code: Code) -> tuple[Sequence[Instruction], dict[str, Any]]:

@@ -17,8 +17,9 @@ import psutil
 import torch
 
 from ..device.device import forbid_tf32
+from ..errors import in_a_line
 from ..measure.runner import Runner
-from .messages import Answer, Request, Setup
+from .messages import Answer, Question, Setup
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -38,7 +39,7 @@ def main() -> None:
     limit(device, setup.memory_mib, setup.sharing)
     forbid_tf32()
     runner = Runner(device, setup.timing)
-    offered = {"prepare": runner.prepare, "turn": runner.turn, "fits": runner.fits}
+    offered = {"prepare": runner.prepare, "round": runner.round, "fits": runner.fits}
     connection.send(Answer())
     serve(connection, {**offered, "call": lambda function, *a: function(*a)})
 
@@ -47,13 +48,13 @@ def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> 
     """Answer requests, one at a time; a step's failures are rows, another function's are passed on in words."""
     while True:
         try:
-            request: Request = connection.recv()
+            question: Question = connection.recv()
         except EOFError:
             return
         try:
-            answer = Answer(offered[request.what](*request.arguments, **request.options))
+            answer = Answer(offered[question.what](*question.arguments, **question.options))
         except Exception as error:  # noqa: BLE001  the process that asked raises it
-            answer = Answer(failure=f"{type(error).__name__}: {error}")
+            answer = Answer(failure=in_a_line(error))
         connection.send(answer)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.results.folder import KINDS, PARAMETERS, STATUSES
+from bench.results.columns import KINDS, PARAMETERS, STATUSES
 
 from ..style import LOOKS
 from .rows import CASE, Run

@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.results.folder import COLUMNS, KINDS, PARAMETERS, SINCE, RunFolder, RunFolderError
+from bench.errors import RunFolderError
+from bench.results.columns import COLUMNS, KINDS, PARAMETERS, TABLE
+from bench.results.folder import RunFolder
 
 from ..style import counted
 
@@ -93,7 +95,7 @@ def _whole_lines(folder: RunFolder, run: Run) -> pd.DataFrame:
     if missing:
         raise RunFolderError(f"results.csv of {run.name} has no column {' and no column '.join(missing)}")
     version = run.environment["schema_version"]
-    absent = [name for name in COLUMNS if name not in header and SINCE.get(name, 1) <= version]
+    absent = [name for name in COLUMNS if name not in header and TABLE[name].since <= version]
     if absent:
         run.warnings.append(f"results.csv lacks {counted(len(absent), 'column')}: {', '.join(absent)}.")
     whole = [line for line in lines if len(line) == len(header)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.results.folder import RunFolderError
+from bench.errors import RunFolderError
 
 from .page import load, write
 

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.results.folder import RunFolder, RunFolderError
+from bench.errors import RunFolderError
+from bench.results.folder import RunFolder
 
 from ..style import counted, show
 from .claims import CLAIM_LEVEL, CLAIMS, LEVEL, LITTLE, claims, differences, summary

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.results.folder import KINDS
+from bench.results.columns import KINDS
 
 from ..data.parameters import KEYS, OF_NETWORKS, PLACE, SCOPES, SETTING, Axis, implementations
 from ..data.rows import columns, measured

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
@@ -80,26 +79,10 @@ def dense_flex(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def interpreter_like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take away two faults of Triton's interpreter that a GPU does not have.
-
-    It drops the low bits of a float32 that becomes bfloat16, where hardware rounds; and numpy warns of
-    overflow in lanes whose results are thrown away.
-    """
+    """Take away faults of Triton's interpreter; and numpy's warnings of overflow in lanes that are thrown away."""
     if os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None:
-        from triton.runtime import interpreter  # noqa: PLC0415
+        from tests.support.interpreter import like_a_gpu  # noqa: PLC0415
 
-        monkeypatch.setattr(interpreter, "_convert_float", rounded(interpreter._convert_float))
+        like_a_gpu(monkeypatch)
     with np.errstate(over="ignore", invalid="ignore"):
         yield
-
-
-def rounded(convert: Callable[..., npt.NDArray[Any]]) -> Callable[..., npt.NDArray[Any]]:
-    """The interpreter's conversion of floats, float32 to bfloat16 rounded by PyTorch."""
-
-    def convert_rounded(array: npt.NDArray[Any], source: Any, target: Any, mode: Any) -> npt.NDArray[Any]:
-        if (str(source), str(target)) != ("fp32", "bf16"):
-            return convert(array, source, target, mode)
-        narrow = torch.from_numpy(np.ascontiguousarray(array)).bfloat16()
-        return narrow.view(torch.uint16).numpy().reshape(array.shape)
-
-    return convert_rounded

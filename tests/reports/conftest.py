@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.results.folder import Row, RunFolder
+from bench.results.columns import Row
+from bench.results.folder import RunFolder
 from tests.support.report_rows import ENVIRONMENT, MakeRun
 
 

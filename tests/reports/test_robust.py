@@ -13,7 +13,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench.results.folder import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
+from bench.results.columns import COLUMNS, SCHEMA_VERSION, STATUSES, TABLE, Row
+from bench.results.folder import csv_lines
 from reports.__main__ import main
 from reports.report import Drawn, Figure
 from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
@@ -121,7 +122,7 @@ def test_environment_with_odd_values_has_a_page(make_run: MakeRun, odd: Any) -> 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
 def test_older_schemas_are_read_without_a_warning(make_run: MakeRun, version: int) -> None:
     run = make_run([])
-    names = [name for name in COLUMNS if SINCE.get(name, 1) <= version]
+    names = [name for name in COLUMNS if TABLE[name].since <= version]
     with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, names, extrasaction="ignore")
         table.writeheader()

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.results.folder import Row, RunFolder
+from bench.results.columns import Row
+from bench.results.folder import RunFolder
 from bench.results.intervals import Samples
 from tests.support.bench_cases import case
 

@@ -17,7 +17,7 @@ class InProcess:
 
     def __init__(self, setup: Setup, *_: Any, **__: Any) -> None:
         self.runner = Runner(torch.device(setup.device), setup.timing)
-        self.prepare, self.turn, self.fits = self.runner.prepare, self.runner.turn, self.runner.fits
+        self.prepare, self.round, self.fits = self.runner.prepare, self.runner.round, self.runner.fits
 
     def __enter__(self) -> Self:
         return self

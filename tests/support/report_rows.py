@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.results.folder import PARAMETERS, Row
+from bench.results.columns import PARAMETERS, Row
 
 BASE: Mapping[str, Any] = {
     "implementation": "unfold",

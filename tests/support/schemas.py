@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.results.folder import SCHEMA_VERSION
+from bench.results.columns import SCHEMA_VERSION
 from tests import ROOT
 
 if TYPE_CHECKING:

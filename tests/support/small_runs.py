@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.results.folder import Row
-from bench.results.recovery import key_of
+from bench.results.columns import Row
+from bench.results.reading import key_of
 from tests.support.schemas import require_valid
 
 SIZES = ["-a", "N=1,2", "-a", "hw=6", "-a", "C=8", "-a", "k=3", "-a", "m=4", "-a", "s=1"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.results.folder import SCHEMA_VERSION, RunFolder
+from bench.results.columns import SCHEMA_VERSION
+from bench.results.folder import RunFolder
 
 DEVICE = "NVIDIA H200"
 _L2, _MEMORY_MIB = 50 * 2**20, 141_000

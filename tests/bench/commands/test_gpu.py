@@ -15,7 +15,7 @@ from bench.case.sweeps import SWEEPS, expand
 from bench.commands import gpu
 from bench.measure.ahead import Outcome
 from bench.measure.runner import Runner
-from bench.measure.steps import Step
+from bench.measure.runner import StepResult as Step
 from tests.support.bench_cases import CPU, case
 from tests.support.in_process import InProcess, Invoke
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.device.first_call import FirstCall, first_call
+from bench.device.resources import FirstCall, first_call
 from tests.support.bench_cases import CPU
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.case.axes import UsageError
 from bench.case.case import Case
-from bench.case.chosen import Chosen, choose
+from bench.case.request import Chosen, Request, choose
 from bench.case.sweeps import SWEEPS, expand
-from bench.commands.run import Request
+from bench.errors import RunFolderError, UsageError
 from bench.profile.nsight_target import read_case
-from bench.results.folder import RunFolder, RunFolderError
+from bench.results.folder import RunFolder
 from kernels import Problem
 from tests.support.bench_cases import CPU, case
 from tests.support.run_of_cases import run_with

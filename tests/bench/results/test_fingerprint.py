@@ -3,7 +3,7 @@
 import pytest
 
 from bench.device.environment import describe
-from bench.results.fingerprint import fingerprint
+from bench.results.recovery import fingerprint
 from tests.support.bench_cases import CPU
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from bench.case.axes import CACHES, MODES, SCOPES
-from bench.commands.turns import merge_turns
-from bench.results.folder import COLUMNS, KINDS, PARAMETERS, STATUSES, Row
+from bench.results.columns import CACHES, COLUMNS, KINDS, MODES, PARAMETERS, SCOPES, STATUSES, Row
+from bench.results.turns import merge_turns
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PADDING_MODES
 from tests.support.bench_cases import case
 from tests.support.in_process import Invoke

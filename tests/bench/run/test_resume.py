@@ -12,10 +12,11 @@ import pytest
 
 from bench.case.case import Case
 from bench.locks import locked
-from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import COLUMNS, SCHEMA_VERSION, RunFolder
-from bench.results.recovery import DISCARDED, finished, recover
+from bench.measure.runner import Runner, StepResult
+from bench.results.columns import COLUMNS, SCHEMA_VERSION
+from bench.results.folder import RunFolder
+from bench.results.reading import DISCARDED
+from bench.results.recovery import finished, recover
 from bench.run.run import _interrupts_held_back
 from tests.support.bench_cases import case
 from tests.support.in_process import Invoke
@@ -44,10 +45,10 @@ def undisturbed(invoke: Invoke, tmp_path: Path) -> Path:
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     """The cases that are prepared from now on."""
-    prepare: Callable[[Runner, Case], Step] = Runner.prepare
+    prepare: Callable[[Runner, Case], StepResult] = Runner.prepare
     cases: list[Case] = []
 
-    def counting(self: Runner, one: Case) -> Step:
+    def counting(self: Runner, one: Case) -> StepResult:
         cases.append(one)
         return prepare(self, one)
 
@@ -165,7 +166,7 @@ def test_a_run_of_another_schema_is_refused(invoke: Invoke, undisturbed: Path, m
     before = {path: path.read_bytes() for path in undisturbed.glob("[a-z]*")}
     code, _, error = invoke(*arguments(undisturbed, "--resume"))
     assert (code, measured) == (2, [])
-    assert f"has schema_version {SCHEMA_VERSION - 1}, and only a run of version {SCHEMA_VERSION}" in error
+    assert f"has schema_version {SCHEMA_VERSION - 1}, and this suite reads {SCHEMA_VERSION}" in error
     assert {path: path.read_bytes() for path in undisturbed.glob("[a-z]*")} == before
 
 
@@ -191,10 +192,10 @@ def test_ten_thousand_rows_resume_at_once(tmp_path: Path) -> None:
     for path, one in ((folder.rows_path, row), (folder.samples_path, samples)):
         path.write_text("".join(json.dumps({**one, "batch": n}) + "\n" for n in range(10_000)), encoding="utf-8")
     start = time.process_time()
-    recovered = recover(folder)
+    recovered = recover(folder.path)
     ready = finished(recovered.rows.values(), {MARK}, frozenset())
     seconds = time.process_time() - start
-    assert (len(ready), recovered.warnings) == (10_000, ())
+    assert (len(ready), recovered.warnings) == (10_000, [])
     assert len(folder.csv_path.read_text(encoding="utf-8").splitlines()) == 10_001
     assert seconds <= 2.0
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.folder import COLUMNS, RunFolderError
+from bench.errors import RunFolderError
+from bench.results.columns import COLUMNS
 from reports.data.parameters import pool
 from reports.data.rows import load_run, load_runs
 from reports.data.slices import group_rows

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.contents import view_of
 from reports.data.parameters import implementations
 from reports.data.rows import load_run

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bench.errors import RunFolderError
 from bench.learn.folder import COLUMNS, TABLE
 from bench.learn.variants import VARIANTS
-from bench.results.folder import SCHEMA_VERSION, RunFolderError
+from bench.results.columns import SCHEMA_VERSION
 from reports.learning import page as learning
 from reports.learning.claims import CLAIM_LEVEL, CLAIMS, claims, differences, summary
 from reports.published import write_index

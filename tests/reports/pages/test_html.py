@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
-from bench.results.folder import STATUSES, Row
+from bench.results.columns import STATUSES, Row
 from reports.pages.html import render
 from reports.report import Report, Section, Table
 from tests.support.report_pages import outline_of, page_of, report

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.sections import formula
 from reports.sections.fits import PAPER, Fit, fits
 from reports.sections.limits import border_share, failing
