@@ -28,7 +28,7 @@ _NO_NUMBER = ("", "nan", "inf", "-inf")
 
 
 @dataclass
-class Run:
+class ReportedRun:
     """A run as a report sees it; `warnings` are sentences about what could not be used."""
 
     name: str
@@ -38,7 +38,7 @@ class Run:
     warnings: list[str] = field(default_factory=list)
 
 
-def load_runs(paths: Sequence[Path]) -> list[Run]:
+def load_runs(paths: Sequence[Path]) -> list[ReportedRun]:
     """Read the run folders, each under a name of its own.
 
     Raises:
@@ -54,7 +54,7 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def load_run(path: Path, name: str) -> Run:
+def load_run(path: Path, name: str) -> ReportedRun:
     """Read one run folder's table and environment.
 
     Raises:
@@ -67,12 +67,12 @@ def load_run(path: Path, name: str) -> Run:
         environment = folder.environment()
     except UnicodeError:
         raise RunFolderError(f"{folder.environment_path} is not UTF-8 text") from None
-    run = Run(name, path, pd.DataFrame(columns=COLUMNS, dtype="str"), environment)
+    run = ReportedRun(name, path, pd.DataFrame(columns=COLUMNS, dtype="str"), environment)
     run.rows = _case_rows(_typed(_whole_lines(folder, run), run), run)
     return run
 
 
-def _whole_lines(folder: RunFolder, run: Run) -> pd.DataFrame:
+def _whole_lines(folder: RunFolder, run: ReportedRun) -> pd.DataFrame:
     """The table's text without lines that were torn."""
     # Not pandas.read_csv: it fills a line that was cut off with missing values instead of telling.
     try:
@@ -104,7 +104,7 @@ def _whole_lines(folder: RunFolder, run: Run) -> pd.DataFrame:
     return rows.loc[:, ~rows.columns.duplicated(keep="last")]
 
 
-def _typed(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
+def _typed(rows: pd.DataFrame, run: ReportedRun) -> pd.DataFrame:
     """The rows with every known column, numbers as numbers where a column holds them, missing where it is empty."""
     typed = {}
     for name in [*COLUMNS, *(name for name in rows.columns if name not in COLUMNS)]:
@@ -124,7 +124,7 @@ def _typed(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
     return pd.DataFrame(typed)
 
 
-def _case_rows(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
+def _case_rows(rows: pd.DataFrame, run: ReportedRun) -> pd.DataFrame:
     """One row for each case; rows without a device, as a failed case may be, get the run's only one."""
     devices = rows["device"].dropna().unique()
     rows[_FILLED] = rows[_FILLED].fillna(UNSPECIFIED)

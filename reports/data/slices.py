@@ -8,7 +8,6 @@ import pandas as pd
 
 from ..style import Value, show
 from .parameters import (
-    AXES,
     COORDINATES,
     IMAGE,
     KEYS,
@@ -17,7 +16,8 @@ from .parameters import (
     PROBLEM_AXIS,
     SCOPES,
     SETTING,
-    Axis,
+    SWEPT_AXES,
+    SweptAxis,
 )
 
 _MOST_PROBLEMS = 12
@@ -27,7 +27,7 @@ _MOST_PROBLEMS = 12
 class Slice:
     """The rows that differ from the base along one axis only, where each is on it, and its values in order."""
 
-    axis: Axis
+    axis: SweptAxis
     rows: pd.DataFrame
     along: pd.Series
     ticks: list[Value]
@@ -76,7 +76,7 @@ class Group:
     @cached_property
     def slices(self) -> list[Slice]:
         """A slice for each axis that has more than one value while everything else is as at the base."""
-        found = (_slice(axis, self) for axis in AXES)
+        found = (_slice(axis, self) for axis in SWEPT_AXES)
         return [one for one in found if len(one.ticks) > 1]
 
     @cached_property
@@ -152,11 +152,11 @@ def _problem_labels(points: pd.DataFrame) -> pd.Series:
     return channels + "×" + size + (" s" + stride).mask(stride == "1", "")
 
 
-def _elsewhere(axis: Axis) -> list[str]:
+def _elsewhere(axis: SweptAxis) -> list[str]:
     return [name for name in COORDINATES if name not in axis.columns]
 
 
-def _on(points: pd.DataFrame, axis: Axis) -> pd.Series:
+def _on(points: pd.DataFrame, axis: SweptAxis) -> pd.Series:
     """Which points may lie on the axis: parameters that vary together are equal."""
     return points[list(axis.columns)].eq(points[axis.columns[0]], axis=0).all(axis=1)
 
@@ -164,7 +164,7 @@ def _on(points: pd.DataFrame, axis: Axis) -> pd.Series:
 def _base(points: pd.DataFrame) -> pd.Series:
     rows = pd.Series(0, points.index)
     offsets = pd.Series(0.0, points.index)
-    for axis in AXES:
+    for axis in SWEPT_AXES:
         on = points[_on(points, axis)]
         together = on.groupby(_elsewhere(axis), sort=False)[axis.columns[0]].transform("size")
         rows = rows.add(together, fill_value=0)
@@ -176,7 +176,7 @@ def _base(points: pd.DataFrame) -> pd.Series:
     return points[most].iloc[int(offsets[most].argmin())]
 
 
-def _slice(axis: Axis, group: Group) -> Slice:
+def _slice(axis: SweptAxis, group: Group) -> Slice:
     here = group.like_base(axis.columns)
     here[here] = _on(group.points[here], axis)
     along = group.points.loc[here, axis.columns[0]]

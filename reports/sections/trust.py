@@ -7,11 +7,11 @@ import pandas as pd
 
 from ..data.environments import command_of, environment_table
 from ..data.parameters import KEYS, PLACE
-from ..data.rows import Run, columns, measured
+from ..data.rows import ReportedRun, columns, measured
 from ..report import Figure, Section, Table
 from ..style import counted
+from .material import Material
 from .rows import placed
-from .view import View
 
 _STOPS = {
     "interval": "the interval was narrow enough",
@@ -25,14 +25,19 @@ _SAMPLES = (
 )
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """The commands, the noise, the checks, the statuses and the environment."""
-    text = [f"{run.name} was made by `{command_of(run)}`{_commit(run)}." for run in view.runs]
-    text += [f"The report is made again by `{view.studio.command}`, and a figure alone with --figure NAME."]
-    text += [sentence for run in view.runs for sentence in (_noise(run), *_notes(run))]
-    text += _tainted(view.cases)
-    tables = [status_table(view.cases), sample_table(view.cases), stop_table(view.cases), _checks(view.runs)]
-    tables += [environment_table(view.runs)]
+    text = [f"{run.name} was made by `{command_of(run)}`{_commit(run)}." for run in material.runs]
+    text += [f"The report is made again by `{material.studio.command}`, and a figure alone with --figure NAME."]
+    text += [sentence for run in material.runs for sentence in (_noise(run), *_notes(run))]
+    text += _tainted(material.cases)
+    tables = [
+        status_table(material.cases),
+        sample_table(material.cases),
+        stop_table(material.cases),
+        _checks(material.runs),
+    ]
+    tables += [environment_table(material.runs)]
     return Section("trust", "Trust", text, [table for table in tables if len(table.frame)])
 
 
@@ -44,7 +49,7 @@ def command_table(figures: Sequence[Figure]) -> Table:
     )
 
 
-def _commit(run: Run) -> str:
+def _commit(run: ReportedRun) -> str:
     code = run.environment.get("code")
     commit = code.get("git_commit") if isinstance(code, dict) else None
     if not commit or not isinstance(code, dict):
@@ -52,7 +57,7 @@ def _commit(run: Run) -> str:
     return f" at commit {str(commit)[:12]}{', with changes that were not committed' if code.get('git_dirty') else ''}"
 
 
-def _noise(run: Run) -> str:
+def _noise(run: ReportedRun) -> str:
     doctor = run.environment.get("doctor")
     floor = doctor.get("noise_floor") if isinstance(doctor, dict) else None
     if not isinstance(floor, int | float):
@@ -60,7 +65,7 @@ def _noise(run: Run) -> str:
     return f"The noise floor of {run.name} is {floor:.1%}, as doctor measured it: smaller differences say nothing."
 
 
-def _notes(run: Run) -> list[str]:
+def _notes(run: ReportedRun) -> list[str]:
     notes = run.environment.get("notes")
     return [f"{run.name}: {note}." for note in notes] if isinstance(notes, list) else []
 
@@ -120,7 +125,7 @@ def stop_table(cases: pd.DataFrame) -> Table:
     return placed("stops", "Why measuring stopped, by timer.", frame)
 
 
-def _checks(runs: Sequence[Run]) -> Table:
+def _checks(runs: Sequence[ReportedRun]) -> Table:
     """What doctor checked on the device of each run."""
     rows: list[dict[str, Any]] = []
     for run in runs:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer import Typer
-from typer.testing import CliRunner
 
 from bench.results.folder import COLUMNS, SCHEMA_VERSION, SINCE, STATUSES, Row, csv_lines
-from reports.__main__ import main
 from reports.report import Drawn, Figure
-from tests.reports.conftest import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_pages import command
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
 
 SEED = 6
 ROWS = sweep({"unfold": 1.0, "triton": 9.0}) + [failed("timeout", "späť, took\nlong", m=m) for m in (3, 5)]
@@ -29,24 +27,21 @@ def quick_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(figures: Sequence[Figure]) -> list[Figure]:
         return [replace(figure, drawing=Drawn("<svg/>", b"")) for figure in figures]
 
-    monkeypatch.setattr("reports.contents.draw_all", drawn)
+    monkeypatch.setattr("reports.assembly.draw_all", drawn)
 
 
 def outcome(run: Path) -> str:
     """The page, or the one line that the command ended with."""
-    app = Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(run)])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    code, _, errors = command(run)
     page = run / "report" / "index.html"
-    if result.exit_code == 0:
+    if code == 0:
         text = page.read_text(encoding="utf-8")
         page.unlink()
         assert text.rstrip().endswith("</html>")
         return text
-    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), result.stderr
+    assert (code, len(errors.splitlines())) == (2, 1), errors
     assert not page.exists()
-    return result.stderr
+    return errors
 
 
 @pytest.mark.usefixtures("quick_drawing")

@@ -1,57 +1,25 @@
 """A browser without a window, and pages to open in it: one that holds everything, and one that the command made."""
 
 import importlib.util
-import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pytest
 
 from bench.results.folder import RunFolder
 from reports.__main__ import main
 from reports.pages.html import render
-from reports.report import Drawn, Figure, Report, Section, Table
-from tests.reports.conftest import ENVIRONMENT, failed, sweep
+from tests.support.browser import HOSTILE, Window, report
+from tests.support.report_rows import ENVIRONMENT, failed, sweep
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-HOSTILE = "<script>window.harmed = true</script>"
-SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200" viewBox="0 0 600 200"><style>svg{--paper:#fff}'
-    "@media(prefers-color-scheme:dark){svg{--paper:#16191f}}</style>"
-    '<rect width="600" height="200" style="fill:var(--paper)"/><!-- 3 -->\n <text x="9" y="99" fill="#888">'
-    "k × m, 5 % &lt; &quot;it's&quot; %3C</text></svg>"
-)
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-_OWN = re.compile(r"(data|blob|file):")
 _PACKAGES = ("playwright", "axe_playwright_python")
-
-
-@dataclass
-class Window:
-    """Opens pages, and keeps what they complained of and what they asked the network for."""
-
-    browser: "Browser"
-    problems: list[str] = field(default_factory=list)
-
-    def open(self, path: Path, *, width: int = 1280, **settings: Any) -> "Page":
-        """The page in a context of its own, complete, its long tables unpacked."""
-        context = self.browser.new_context(viewport={"width": width, "height": 900}, offline=True, **settings)
-        page = context.new_page()
-        page.on("console", lambda message: self.problems.append(message.text))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("request", lambda request: None if _OWN.match(request.url) else self.problems.append(request.url))
-        page.goto(path.as_uri())
-        if settings.get("java_script_enabled", True):
-            for controls in page.locator(".controls").all():
-                controls.wait_for()
-        return page
 
 
 @pytest.fixture(scope="session")
@@ -79,43 +47,6 @@ def window(browser: "Browser") -> Iterator[Window]:
     for context in browser.contexts:
         context.close()
     assert window.problems == []
-
-
-def rows() -> pd.DataFrame:
-    """Sixty rows with ties, holes, a long text and a constant."""
-    index = pd.Series(range(60))
-    reason = "out of memory: 80 GiB asked for, more than there is"
-    return pd.DataFrame(
-        {
-            "implementation": index.map(lambda i: ("unfold", "triton", HOSTILE)[i % 3]),
-            "kernel_size": (3 + 2 * (index % 4)).astype("Int64"),
-            "latency_ms": (1000 / (1 + index * 7 % 61)).where(index % 5 != 0).convert_dtypes(),
-            "reason": pd.Series(reason, index).where(index % 5 == 0),
-            **{f"metric_{name}_per_second": index * 1.5 for name in "abcdefghijkl"},
-            "device": "cpu",
-        }
-    )
-
-
-def report() -> Report:
-    """A report with all that a page can hold."""
-    told = rows().head(5).assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
-    table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", told)
-    browsable = Table("all", "All rows.", rows(), frozenset({"device"}), browsable=True)
-    drawing = Drawn(SVG, b"")
-    data = pd.DataFrame({"x": [1, 2], "y": [0.5, 0.1 + 0.2], "name": ["a,b", HOSTILE]})
-    figures = [
-        Figure(f"figure_{n}", f"Along k, {n}", "Bands: 95 %.", f"Latency along k {HOSTILE}", drawing, data, "echo <b>")
-        for n in (1, 2)
-    ]
-    points, more = (Table(name, f"The {name}.", data) for name in ("points", "others"))
-    sections = [
-        Section("verdict", "Verdict", [HOSTILE, "`unfold` is the fastest."], [table]),
-        Section("axes", "Axes", ["Each figure moves one parameter."], [points, more], figures),
-        Section("bounds", "Bounds", empty="No case has a bound: `python -m bench run stages`."),
-        Section("rows", "All rows", [], [browsable]),
-    ]
-    return Report(f"Local relation layer: {HOSTILE}", sections, [f"A warning {HOSTILE}"])
 
 
 @pytest.fixture(scope="session")

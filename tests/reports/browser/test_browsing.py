@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.style import show
-from tests.reports.browser.conftest import HOSTILE, SVG, Window, report, rows
+from tests.support.browser import HOSTILE, SVG, Window, report, rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from bench.results.folder import PARAMETERS, Row
-from tests.reports.conftest import MakeRun, case
-from tests.reports.pages.test_html import outline_of, page_of
+from tests.support.report_pages import outline_of, page_of
+from tests.support.report_rows import MakeRun, case
 
 
 def leave_profile(run: Path, number: int, row: Row) -> None:

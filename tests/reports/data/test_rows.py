@@ -6,11 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.results.folder import COLUMNS, RunFolderError
-from reports.data.parameters import pool
 from reports.data.rows import load_run, load_runs
-from reports.data.slices import group_rows
-from reports.style import LOOKS, looks, show
-from tests.reports.conftest import MakeRun, case, failed
+from tests.support.report_rows import MakeRun, case, failed
 
 
 def lines_of(run: Path) -> list[str]:
@@ -85,20 +82,6 @@ def test_failed_row_without_device_joins_the_only_one(make_run: MakeRun) -> None
     assert set(load_run(make_run(rows), "run").rows["device"]) == {"cuda"}
 
 
-def test_devices_are_kept_apart(make_run: MakeRun) -> None:
-    run = make_run([case(1.0), case(1.0, device="cuda")])
-    assert [group.key[0] for group in group_rows(pool([load_run(run, "run")]))] == ["cpu", "cuda"]
-
-
-def test_runs_are_pooled_unless_they_overlap(make_run: MakeRun) -> None:
-    first = make_run([case(1.0)], "first")
-    second = make_run([case(1.0, implementation="triton")], "second")
-    again = make_run([case(1.5)], "again")
-    assert len(group_rows(pool(load_runs([first, second])))) == 1
-    places = [group.key[0] for group in group_rows(pool(load_runs([first, again])))]
-    assert places == ["cpu, run first", "cpu, run again"]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -125,28 +108,3 @@ def test_same_run_twice(make_run: MakeRun) -> None:
     run = make_run([case(1.0)])
     with pytest.raises(RunFolderError, match="more than once"):
         load_runs([run, run / ".." / "run"])
-
-
-def test_looks_are_constant_and_distinct() -> None:
-    names = [*LOOKS, *(f"mine{i}" for i in range(12))]
-    chosen = looks(names)
-    assert chosen == looks(reversed(names))
-    assert len({(look.colour, look.marker) for look in chosen.values()}) == len(names)
-    assert chosen["unfold"] == LOOKS["unfold"]
-    assert looks(["mine3"])["mine3"] == looks(["mine3", "unfold"])["mine3"]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "–"),
-        (0.0, "0"),
-        (7, "7"),
-        (1.23456, "1.235"),
-        (12345.6, "12346"),
-        (3.2e9, "3.200e+09"),
-        (2e-5, "2.000e-05"),
-    ],
-)
-def test_numbers_for_people(value: float | None, text: str) -> None:
-    assert show(value) == text

@@ -5,68 +5,24 @@ import re
 import xml.etree.ElementTree as ET
 from base64 import b64encode
 from hashlib import sha256
-from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import unquote
 
 import pandas as pd
 import pytest
-from typer import Typer
-from typer.testing import CliRunner
 
 from bench.results.folder import STATUSES, Row
-from reports.__main__ import main
 from reports.pages.html import render
 from reports.report import Report, Section, Table
-from tests.reports.conftest import MakeRun, case, failed, sweep
+from tests.support.report_pages import command, outline_of, page_of, svgs_of
+from tests.support.report_rows import MakeRun, case, failed, sweep
 
 SECTIONS = ["verdict", "axes", "formula", "bounds", "memory", "map", "networks", "yardsticks", "runs", "trust", "rows"]
 HOSTILE = '<script>alert("1")</script>$x_{$|&'
 
 
-class Outline(HTMLParser):
-    """Collects the elements of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def report(run: Path, *arguments: str) -> tuple[int, str, str]:
-    app = Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(run), *arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.exit_code, result.stdout, result.stderr
-
-
-def page_of(run: Path) -> str:
-    code, _, errors = report(run)
-    assert (code, errors) == (0, "")
-    return (run / "report" / "index.html").read_text(encoding="utf-8")
-
-
-def outline_of(page: str) -> Outline:
-    outline = Outline()
-    outline.feed(page)
-    return outline
-
-
-def svgs_of(page: str) -> list[ET.Element]:
-    sources = [str(image["src"]) for image in outline_of(page).of("img")]
-    return [ET.fromstring(unquote(source.partition(",")[2])) for source in sources]  # noqa: S314
-
-
 def test_report_holds_tables_plots_and_page(make_run: MakeRun) -> None:
     rows = sweep({"unfold": 1.0, "triton": 9.0}) + sweep({"unfold": 0.4}, mode="backward")
     run = make_run(rows)
-    code, printed, _ = report(run)
+    code, printed, _ = command(run)
     out = run / "report"
     assert code == 0
     assert [line.split() for line in printed.splitlines()] == [

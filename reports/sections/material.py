@@ -1,5 +1,6 @@
 """What the sections of a report are made from."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,17 +10,18 @@ import pandas as pd
 
 from bench.results.reading import DEFAULT_FLOOR
 
-from ..data.parameters import PLACE
-from ..data.rows import Run, columns
-from ..data.slices import Group
+from ..data.parameters import PLACE, pool, yardsticks
+from ..data.rows import ReportedRun, columns
+from ..data.slices import Group, group_rows
 from ..drawing.figures import Studio
+from ..style import looks
 
 
 @dataclass(frozen=True)
-class View:
+class Material:
     """The runs, their pooled cases, the groups of comparable ones, and what figures are drawn with."""
 
-    runs: Sequence[Run]
+    runs: Sequence[ReportedRun]
     cases: pd.DataFrame
     groups: Sequence[Group]
     studio: Studio
@@ -45,3 +47,12 @@ class View:
         found = of.get("doctor", {}).get("noise_floor")
         usual = DEFAULT_FLOOR.get(str(of.get("type")), max(DEFAULT_FLOOR.values()))
         return float(found) if isinstance(found, int | float) and 0 <= found < 1 else usual
+
+
+def material_of(runs: Sequence[ReportedRun], *, whole: bool = False) -> Material:
+    """What the sections are made from; a `whole` report leaves no figure out."""
+    cases = pool(runs)
+    shown = looks(cases["implementation"].unique(), yardsticks(cases)["implementation"].unique())
+    out = " --out DIR" if len(runs) > 1 else ""
+    command = f"python -m reports {shlex.join(str(run.path) for run in runs)}{out}"
+    return Material(runs, cases, group_rows(cases), Studio(shown, command, whole))
