@@ -29,7 +29,10 @@ _NO_NUMBER = ("", "nan", "inf", "-inf")
 
 @dataclass
 class ReportedRun:
-    """A run as a report sees it; `warnings` are sentences about what could not be used."""
+    """A run as a report sees it: rows with all of `COLUMNS` and `run`, its name, in a column of that name.
+
+    `warnings` are sentences about what could not be used.
+    """
 
     name: str
     path: Path
@@ -48,10 +51,7 @@ def load_runs(paths: Sequence[Path]) -> list[ReportedRun]:
     if len(set(resolved)) < len(resolved):
         raise RunFolderError("the same run folder is given more than once")
     names = Counter(path.name for path in resolved)
-    runs = [load_run(path, path.name if names[path.name] == 1 else str(path)) for path in resolved]
-    for run in runs if len(runs) > 1 else []:
-        run.rows["run"] = run.name
-    return runs
+    return [load_run(path, path.name if names[path.name] == 1 else str(path)) for path in resolved]
 
 
 def load_run(path: Path, name: str) -> ReportedRun:
@@ -132,6 +132,7 @@ def _case_rows(rows: pd.DataFrame, run: ReportedRun) -> pd.DataFrame:
     rows["cache"] = rows["cache"].fillna(_former_cache(run.environment))
     rows["torch_compile"] = rows["torch_compile"].fillna("False")
     rows["device"] = rows["device"].fillna(devices[0] if len(devices) == 1 else UNSPECIFIED)
+    rows["run"] = run.name
     repeated = rows.duplicated(CASE, keep="last")
     if repeated.any():
         again = counted(int(repeated.sum()), "row")
@@ -143,11 +144,6 @@ def _former_cache(environment: dict[str, Any]) -> str:
     """The state of the cache in runs that did not name it: flushed on a GPU, and never on a CPU."""
     device = environment.get("device")
     return "cold" if isinstance(device, dict) and device.get("type") == "cuda" else "hot"
-
-
-def columns(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Those columns, empty where the rows have none: a later version of the schema brought them."""
-    return rows.reindex(columns=list(names))
 
 
 def measured(rows: pd.DataFrame, name: str) -> pd.Series:

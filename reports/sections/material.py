@@ -11,7 +11,7 @@ import pandas as pd
 from bench.results.reading import DEFAULT_FLOOR
 
 from ..data.parameters import PLACE, pool, yardsticks
-from ..data.rows import ReportedRun, columns
+from ..data.rows import ReportedRun
 from ..data.slices import Group, group_rows
 from ..drawing.figures import Studio
 from ..style import looks
@@ -30,13 +30,11 @@ class Material:
     def devices(self) -> Mapping[str, Mapping[str, Any]]:
         """What the environments say of each place's device, with what the doctor found under `doctor`."""
         found: dict[str, Mapping[str, Any]] = {}
-        places = columns(self.cases, (PLACE, "device", "run")).drop_duplicates().itertuples(index=False)
+        places = self.cases[[PLACE, "device", "run"]].drop_duplicates().itertuples(index=False)
         for place, device, name in places:
             for run in self.runs:
                 of = run.environment.get("device")
-                if len(self.runs) > 1 and run.name != name:
-                    continue
-                if isinstance(of, dict) and of.get("name", device) == device:
+                if run.name == name and isinstance(of, dict) and of.get("name", device) == device:
                     doctor = run.environment.get("doctor")
                     found.setdefault(str(place), {**of, "doctor": doctor if isinstance(doctor, dict) else {}})
         return found

@@ -7,7 +7,7 @@ import pandas as pd
 from bench.results.folder import KINDS
 
 from ..data.parameters import KEYS, OF_NETWORKS, PLACE, SCOPES, SETTING, SweptAxis, implementations
-from ..data.rows import columns, measured
+from ..data.rows import measured
 from ..data.slices import Slice
 from ..drawing.figures import LATENCY, MEMORY, THROUGHPUT, Quantity, lines_of
 from ..drawing.plots import Panel
@@ -34,10 +34,7 @@ _ASKED = (*OF_NETWORKS, "batch")
 
 def section(material: Material) -> Section:
     """The networks in numbers and drawn, and what their layers spend their time on."""
-    rows = columns(
-        material.cases, (*material.cases, *(name for name in (*_ASKED, "largest_batch") if name not in material.cases))
-    )
-    rows = rows[rows["scope"] == SCOPES[-1]]
+    rows = material.cases[material.cases["scope"] == SCOPES[-1]]
     parts = _parts(material.cases)
     tables = [table for table in (_table(rows), parts) if len(table.frame)]
     if not tables:

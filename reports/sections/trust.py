@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..data.environments import command_of, environment_table
 from ..data.parameters import KEYS, PLACE
-from ..data.rows import ReportedRun, columns, measured
+from ..data.rows import ReportedRun, measured
 from ..report import Figure, Section, Table
 from ..style import counted
 from .material import Material
@@ -72,13 +72,12 @@ def _notes(run: ReportedRun) -> list[str]:
 
 def _tainted(cases: pd.DataFrame) -> list[str]:
     """What was throttled, and by what."""
-    rows = columns(cases, ("tainted", "throttle", "timer"))
-    tainted = rows["tainted"].isin(["True", "1"])
-    if not rows["tainted"].notna().any():
+    tainted = cases["tainted"].isin(["True", "1"])
+    if not cases["tainted"].notna().any():
         return ["Whether samples were tainted is not known."] if len(cases) else []
     if not tainted.any():
         return ["No case was tainted by throttling."]
-    reasons = rows.loc[tainted, "throttle"].fillna("a clock that moved").value_counts()
+    reasons = cases.loc[tainted, "throttle"].fillna("a clock that moved").value_counts()
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
     count = counted(int(tainted.sum()), "case")
     return [f"{count} of {len(cases)} tainted by throttling ({why}): they count, and are marked."]
@@ -96,12 +95,11 @@ def status_table(cases: pd.DataFrame) -> Table:
 def sample_table(cases: pd.DataFrame) -> Table:
     """How many samples stand behind the numbers, how far they spread, and what is odd about them."""
     low, middle, high = (measured(cases, f"latency_{name}ms") for name in ("p20_", "", "p80_"))
-    marks = columns(cases, ("outliers", "tainted"))
     found = cases[KEYS].assign(
         samples=measured(cases, "samples"),
         spread=(high - low) / middle,
-        outliers=pd.to_numeric(marks["outliers"], errors="coerce").astype(float),
-        tainted=marks["tainted"].isin(["True", "1"]),
+        outliers=pd.to_numeric(cases["outliers"], errors="coerce").astype(float),
+        tainted=cases["tainted"].isin(["True", "1"]),
     )
     numbers = {
         "measured": ("samples", "size"),
@@ -118,8 +116,7 @@ def sample_table(cases: pd.DataFrame) -> Table:
 
 def stop_table(cases: pd.DataFrame) -> Table:
     """Why the measuring of cases stopped, and with which timer."""
-    rows = columns(cases, (PLACE, "timer", "stop", "status"))
-    found = rows[(rows["status"] == "ok") & rows["stop"].notna()]
+    found = cases[(cases["status"] == "ok") & cases["stop"].notna()]
     frame = found.groupby([PLACE, "timer", "stop"], observed=True, dropna=False).size().reset_index(name="cases")
     frame["meaning"] = frame["stop"].map(_STOPS)
     return placed("stops", "Why measuring stopped, by timer.", frame)
