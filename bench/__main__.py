@@ -1,16 +1,20 @@
 """Measure the local relation layer; each command says with --help what it takes."""
 
+import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from .commands.on_runs import app as run_commands
+from .commands.instruments import Axes, Device
+from .commands.instruments import app as instruments
+from .commands.on_runs import app as on_runs
+from .errors import Exit, SuiteError
 
 # Options of several commands.
-Axes = Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE,VALUE for any axis")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 NewFolder = Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")]
 # And of one, too long to stand in a signature.
@@ -19,7 +23,32 @@ Yardsticks = Annotated[
     bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
 ]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+class Commands(TyperGroup):
+    """The one place where a command's return value or error becomes an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what is wrong and no bug is said in a line."""
+        try:
+            code = super().invoke(ctx)
+        except SuiteError as error:
+            typer.echo(f"{error.kind}: {error}", err=True)
+            code = error.code
+        ctx.exit(code or Exit.OK)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+Report = Annotated[bool, typer.Option("--report", help="make its report too")]
+
+
+class TableFormat(StrEnum):
+    """How the table of two networks is written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    CSV = "csv"
 
 
 class Order(StrEnum):
@@ -34,11 +63,14 @@ def list_(
     what: Annotated[
         str, typer.Argument(help="implementations, yardsticks, sweeps, axes or metrics; all if left out")
     ] = "all",
-) -> None:
+) -> int:
     """Show what there is to measure."""
-    from .commands.run import list_session
+    from rich.console import Console
 
-    raise typer.Exit(list_session(what))
+    from .commands.listing import print_listing
+
+    print_listing(what, Console())
+    return Exit.OK
 
 
 @app.command()
@@ -51,14 +83,17 @@ def table(  # noqa: PLR0913
     kernel_size: Annotated[int, typer.Option("--kernel-size", "-k", help="the local relation layer's window")] = 7,
     m: Annotated[int, typer.Option("-m", help="channels that share a weight in that layer")] = 8,
     prior: Annotated[str, typer.Option(help="that layer's prior: network, table or none")] = "network",
-    form: Annotated[str, typer.Option("--format", help="text, markdown or csv")] = "text",
+    form: Annotated[TableFormat, typer.Option("--format", help="how the table is written")] = TableFormat.TEXT,
     out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
-) -> None:
+) -> int:
     """Show the article's table for two networks: sizes, layers, parameters, multiply–adds, and published figures."""
-    from .commands.table import run_table
+    from .commands.output import emit
+    from .commands.table import FORMATS, count_networks
 
     image = {"height": size, "width": size, "in_channels": in_channels, "classes": classes}
-    raise typer.Exit(run_table((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior}, out, form))
+    counted = count_networks((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior})
+    emit(FORMATS[form](counted), out, "the table is in")
+    return Exit.OK
 
 
 @app.command()
@@ -96,30 +131,36 @@ def run(  # noqa: PLR0913
         float | None,
         typer.Option(min=1.0, help="MiB that a worker may take; on a CPU 90 % of what is free if left out"),
     ] = None,
+    report: Report = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and what they need, run nothing")] = False,
-) -> None:
+) -> int:
     """Measure a sweep and leave a run folder."""
-    from .commands.run import Request, Where, run_session
+    from .case.request import Request
+    from .commands.run import report_on, run_sweep, show_sweep, target_of
     from .device.timing import Timing
-    from .run.place import Place
-    from .run.run import Conduct
-    from .run.schedule import Schedule
+    from .run.executors import executor_of
+    from .run.schedule import Conduct
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    where = Where(Place(device, executor, devices, address), shard)
-    schedule = Schedule(order.value, try_all=try_all, largest_batch=largest_batch)
     timing = Timing(seconds=seconds, energy=energy)
-    conduct = Conduct(timing, schedule, case_timeout, resume, tuple(retry or ()), memory_limit)
-    raise typer.Exit(run_session(request, where, out, conduct, dry_run=dry_run))
-
-
-@app.command()
-def doctor(device: Device = "auto") -> None:
-    """Measure the machine itself: timer, roofs, noise, clocks, other users; runs use what it finds."""
-    from .commands.doctor import run_doctor
-    from .commands.run import Request
-
-    raise typer.Exit(run_doctor(Request(None, (), (), None, device)))
+    conduct = Conduct(
+        timing,
+        order.value,
+        try_all=try_all,
+        largest_batch=largest_batch,
+        case_timeout=case_timeout,
+        memory_mib=memory_limit,
+    )
+    where = executor_of(executor, device, devices, address)
+    target = target_of(out, request.sweep_name(where.device), retry or (), resume=resume)
+    if dry_run:
+        show_sweep(request, where, timing, shard)
+        return Exit.OK
+    run_sweep(request, where, conduct, target, shard)
+    if report:
+        return report_on(target.path)
+    typer.echo(f"report them with: python -m reports {target.path}")
+    return Exit.OK
 
 
 @app.command()
@@ -128,11 +169,14 @@ def gpu(
     minutes: Annotated[float, typer.Option(min=1.0, help="for everything; what is left then is not measured")] = 8.0,
     tests: Annotated[bool, typer.Option(help="run the GPU's tests first, and measure nothing if one fails")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and an estimate, run nothing")] = False,
-) -> None:
+) -> int:
     """Test, measure and report a GPU in one run, fit to be published."""
-    from .commands.gpu import Plan, run_gpu
+    from .commands.gpu import run_gpu, show_gpu
 
-    raise typer.Exit(run_gpu(Plan(out, minutes, tests), dry_run=dry_run))
+    if dry_run:
+        show_gpu(minutes)
+        return Exit.OK
+    return run_gpu(out, minutes, tests=tests)
 
 
 @app.command()
@@ -146,78 +190,33 @@ def learn(  # noqa: PLR0913
     implementation: Annotated[str, typer.Option(help="of the layer; unfold trains such small maps fastest")] = "unfold",
     quick: Annotated[bool, typer.Option("--quick", help="windows 3 and 7 alone, from two seeds")] = False,
     resume: Resume = False,
-) -> None:
+    report: Report = False,
+) -> int:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
-    from .learn.command import LearnRequest, run_learn
+    from .commands.run import report_on
+    from .learn.command import Plan, run_learn, tasks_of
+    from .learn.training import Recipe
 
-    request = LearnRequest(out, seeds, minutes, tuple(variants or ()), implementation, quick=quick, resume=resume)
-    raise typer.Exit(run_learn(request))
-
-
-@app.command("tune")
-def tune_(
-    sweep: Annotated[str, typer.Argument(help="the named sweep whose problems are searched")] = "stages",
-    axis: Axes = None,
-    device: Annotated[str, typer.Option(help="auto, cuda or cuda:N")] = "auto",
-    seconds: Annotated[float, typer.Option(min=1.0, help="for the search of a problem")] = 90.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the problems, search nothing")] = False,
-) -> None:
-    """Search for faster launch settings of the fused kernels and keep them for this GPU."""
-    from .commands.run import Request
-    from .commands.tune import run_tune
-
-    request = Request(sweep, tuple(axis or ()), ("triton",), None, device, yardsticks=False)
-    raise typer.Exit(run_tune(request, seconds, dry_run=dry_run))
+    tasks = tasks_of(variants or (), seeds, quick=quick)
+    code, path = run_learn(Plan(tasks, Recipe(), implementation, minutes), out, resume=resume)
+    if report and not code:
+        return report_on(path, "reports.learning")
+    typer.echo(f"their page: python -m reports.learning {path}")
+    return code
 
 
-@app.command()
-def profile(  # noqa: PLR0913
-    case: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CASE",
-            help="RUN:LINE, a line of a run's results.jsonl from 1; or words of a case's label, as: unfold forward k5",
-        ),
-    ] = None,
-    axis: Annotated[list[str] | None, typer.Option("--axis", "-a", help="NAME=VALUE for any axis")] = None,
-    implementation: Annotated[str | None, typer.Option(help="an implementation or a yardstick")] = None,
-    mode: Annotated[str | None, typer.Option(help="forward, backward or forward_backward")] = None,
-    device: Device = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="a folder; RUN/profiles/LINE or a new one under reports/runs if left out")
-    ] = None,
-    calls: Annotated[int, typer.Option(min=1, help="calls that are profiled")] = 5,
-    case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for an instrument, compilation included")] = 600,
-) -> None:
-    """Look inside one case: a trace, kernels or operations by time, gaps, memory, and counters where there are any.
-
-    What CASE and the options leave open is as in the middle of the device's own sweep, or as in the row.
-    """
-    from .commands.run import Request
-    from .profile.command import Wanted, run_profile
-
-    request = Request(None, tuple(axis or ()), (implementation,) if implementation else (), mode, device)
-    raise typer.Exit(run_profile(Wanted(" ".join(case or ()), request, out, calls, case_timeout)))
+app.add_typer(instruments)
+app.add_typer(on_runs)
 
 
-@app.command()
-def offline(  # noqa: PLR0913
-    arch: Annotated[str, typer.Option(help="architectures, comma-separated")] = "sm_80,sm_90,sm_100",
-    kernel: Annotated[list[str] | None, typer.Option(help="forward, query, key: comma-separated or repeated")] = None,
-    axis: Axes = None,
-    dump: Annotated[Path | None, typer.Option(help="a folder for each kernel's ptx, cubin, sass and json")] = None,
-    csv: Annotated[Path | None, typer.Option(help="a file for the table")] = None,
-    check: Annotated[bool, typer.Option("--check", help="exit with 1 where a limit is missed")] = False,
-    record: Annotated[bool, typer.Option("--record", help="record the counts that the tests compare with")] = False,
-) -> None:
-    """Compile the fused kernels without a GPU and show what became of them."""
-    from .offline.command import OfflineRequest, run_offline
+def main() -> None:
+    """Run a command; a crash has an exit code of its own, which is no verdict."""
+    try:
+        app()
+    except Exception:  # noqa: BLE001  shown, and named by the exit code
+        traceback.print_exc()
+        sys.exit(Exit.CRASHED)
 
-    kernels, axes = tuple(kernel or ()), tuple(axis or ())
-    raise typer.Exit(run_offline(OfflineRequest(arch, kernels, axes, dump, csv, record=record, check=check)))
-
-
-app.add_typer(run_commands)
 
 if __name__ == "__main__":
-    app()
+    main()

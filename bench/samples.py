@@ -1,9 +1,11 @@
-"""What samples say of their median: its interval by order statistics, and which of them lie apart. Free of torch."""
+"""Samples of a latency and what they say: blocks, the median's interval, outliers, the GPU beside them. No torch."""
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from typing import Any
 
 # Tukey's fence: so many interquartile ranges from the nearer quartile.
 _FENCE = 1.5
@@ -47,3 +49,127 @@ def _rank(count: int, level: float) -> int:
         if below > tail:
             return rank
     return 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The GPU at a moment: MHz, °C, W, and why its clocks are held back; None for what is not known."""
+
+    sm_mhz: int | None = None
+    memory_mhz: int | None = None
+    temperature_c: int | None = None
+    power_w: float | None = None
+    throttle: tuple[str, ...] | None = None
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the clocks are known to be held back."""
+        return bool(self.throttle)
+
+
+def summary(readings: Iterable[Reading]) -> dict[str, Any]:
+    """The columns of a row: the lowest clocks, the highest temperature and power, every throttle reason."""
+    known = list(readings)
+
+    def all_of(name: str) -> list[Any]:
+        return [value for reading in known if (value := getattr(reading, name)) is not None]
+
+    reasons = all_of("throttle")
+    return {
+        "sm_mhz": min(all_of("sm_mhz"), default=None),
+        "memory_mhz": min(all_of("memory_mhz"), default=None),
+        "temperature_c": max(all_of("temperature_c"), default=None),
+        "power_w": max(all_of("power_w"), default=None),
+        "throttle": "+".join(sorted({one for names in reasons for one in names})) or "none" if reasons else None,
+    }
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples in a row, in ms; what ended them, and the GPU before and after."""
+
+    samples_ms: list[float]
+    ended: str
+    before: Reading = field(default_factory=Reading)
+    after: Reading = field(default_factory=Reading)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the GPU held its clocks back before or after."""
+        return self.before.throttled or self.after.throttled
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Blocks of samples and what they say.
+
+    Args:
+        blocks: One for each round.
+        target: The share within which the median's interval was to be.
+        timer: Where the samples are from: "wall", "events" or "graph".
+        host_ms: The host's times to queue a call; none on a CPU, where nothing is queued.
+        warmup_s: Seconds of warm-up over all rounds.
+        set_aside: Throttled blocks that were measured once more.
+    """
+
+    blocks: list[Block]
+    target: float = 0.01
+    timer: str = "wall"
+    host_ms: list[float] = field(default_factory=list)
+    warmup_s: float = 0.0
+    set_aside: list[Block] = field(default_factory=list)
+
+    @property
+    def samples_ms(self) -> list[float]:
+        """The samples of all rounds, none left out."""
+        return [sample for block in self.blocks for sample in block.samples_ms]
+
+    @property
+    def stop(self) -> str:
+        """What ended the samples: "interval", "seconds", "samples", or "rounds" where each was settled, but not all."""
+        if half_width(self.samples_ms) <= self.target:
+            return "interval"
+        return next((block.ended for block in reversed(self.blocks) if block.ended != "interval"), "rounds")
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of a row."""
+        samples = self.samples_ms
+        fifths = statistics.quantiles(samples, n=5, method="inclusive")
+        low, high = median_interval(samples) or (None, None)
+        return {
+            "latency_ms": statistics.median(samples),
+            "latency_p20_ms": fifths[0],
+            "latency_p80_ms": fifths[-1],
+            "latency_low_ms": low,
+            "latency_high_ms": high,
+            "samples": len(samples),
+            "outliers": len(outliers(samples)),
+            "stop": self.stop,
+            "timer": self.timer,
+            "host_ms": statistics.median(self.host_ms) if self.host_ms else None,
+            "warmup_s": self.warmup_s,
+            "tainted": any(block.throttled for block in self.blocks),
+            **summary(reading for block in self.blocks for reading in (block.before, block.after)),
+        }
+
+    def details(self) -> dict[str, Any]:
+        """What belongs beside the samples: which are outliers, rounds, what was set aside, and the GPU's readings."""
+        return {
+            "outliers": outliers(self.samples_ms),
+            "rounds": [len(block.samples_ms) for block in self.blocks],
+            "telemetry": [[asdict(block.before), asdict(block.after)] for block in self.blocks],
+            "set_aside_ms": [block.samples_ms for block in self.set_aside],
+            "host_ms": self.host_ms,
+        }
+
+
+def joined(rounds: Sequence[Latency]) -> Latency:
+    """The rounds of a case as one latency; its timers are all that were used."""
+    return Latency(
+        blocks=[block for latency in rounds for block in latency.blocks],
+        target=max((latency.target for latency in rounds), default=0.0),
+        timer="+".join(sorted({latency.timer for latency in rounds})),
+        host_ms=[time_ms for latency in rounds for time_ms in latency.host_ms],
+        warmup_s=sum(latency.warmup_s for latency in rounds),
+        set_aside=[block for latency in rounds for block in latency.set_aside],
+    )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
-from bench.results.folder import RunFolderError
+from bench.errors import RunFolderError
 
 FAILED = 2
 

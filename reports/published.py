@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.results.folder import RunFolderError, replace_text
+from bench.errors import RunFolderError
+from bench.results.folder import replace_text
 
 from .data.environments import command_of
 from .data.rows import ReportedRun, load_run

@@ -9,6 +9,8 @@ if not torch.cuda.is_available():
 
 import pytest
 
+pytest.register_assert_rewrite("tests.support")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The gate asks for a browser, so that no test of a page is skipped there."""

@@ -93,6 +93,8 @@ def fault_of(one: Import, module: str) -> str | None:
     top, imported = (name.partition(".")[0] for name in (module, one.module))
     if imported == "torch" and any(is_within(module, free) for free in FREE_OF_TORCH):
         return f"{module} must be free of torch"
+    if top == "tests" and imported == "tests":
+        return fault_in_tests(one)
     if imported not in OURS or top == "tests":
         return None
     if top == "kernels":
@@ -103,6 +105,13 @@ def fault_of(one: Import, module: str) -> str | None:
     if top == "bench":
         allowed |= one.module == "kernels" and one.name in {None, *PUBLIC}
     return None if allowed else f"{top} may not import {one.target}"
+
+
+def fault_in_tests(one: Import) -> str | None:
+    """A test module or a conftest is imported by pytest alone; what others share is in tests.support."""
+    if any(part == "conftest" or part.startswith("test_") for part in one.target.split(".")):
+        return f"tests may not import {one.target}: what they share is in tests.support"
+    return None
 
 
 def fault_in_kernels(one: Import, module: str) -> str | None:
@@ -182,6 +191,9 @@ BROKEN = {
     "reports of torch": ("reports/drawing/plots.py", "import torch"),
     "results of torch": ("bench/results/folder.py", "from torch import Tensor"),
     "complexity of torch": ("bench/cost/complexity.py", "import torch.nn"),
+    "tests of another test": ("tests/test_x.py", "from tests.bench.test_y import case"),
+    "tests of a conftest": ("tests/support/x.py", "from tests.bench.conftest import case"),
+    "a test as a module": ("tests/support/x.py", "import tests.bench.conftest"),
     "sys.path": ("tests/conftest.py", "import sys\nsys.path.insert(0, '.')"),
     "sys.path by name": ("bench/__main__.py", "from sys import path"),
     "sys.path by assignment": ("reports/__main__.py", "import sys\nsys.path = []"),
@@ -211,6 +223,7 @@ ALLOWED = {
         "reports/sections/rows.py",
         "from bench.results.folder import PARAMETERS\nfrom bench import compare",
     ),
+    "tests of what they share": ("tests/bench/test_x.py", "from tests.support.bench_cases import case"),
     "tests of anything": (
         "tests/kernels/test_x.py",
         "from kernels.implementations.unfold import run\nimport bench.measure.runner",

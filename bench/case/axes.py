@@ -5,19 +5,14 @@ from dataclasses import dataclass
 
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, MEMORY_FORMATS, PADDING_MODES
 
+from ..errors import UsageError
+from ..results.columns import CACHES, DEPTHS, MODES, SCOPES
+
 _PASSES = ("forward", "backward", "forward_backward")
 # The modes of each scope; "training" is a whole step: forward, loss, backward, and the weights' update.
 MODES_OF = {"operator": _PASSES, "layer": _PASSES, "network": ("forward", "training")}
-SCOPES = tuple(MODES_OF)
-MODES = tuple(dict.fromkeys(mode for modes in MODES_OF.values() for mode in modes))
-DEPTHS = (26, 50, 101)
-CACHES = ("cold", "hot")
 
 Value = int | str | bool
-
-
-class UsageError(ValueError):
-    """What was asked for does not exist or makes no sense; the message says what was expected."""
 
 
 def _integer(text: str) -> Value:

@@ -7,8 +7,9 @@ from typing import Any
 
 from kernels import Problem, resolve_padding
 
-from ..measure.yardsticks import YARDSTICKS, Yardstick
-from .axes import MODES_OF, UsageError, Value
+from ..cost.yardsticks import YARDSTICKS, Yardstick
+from ..errors import UsageError
+from .axes import MODES_OF, Value
 from .networks import require_network
 
 # Set for a network and for nothing else.

@@ -9,7 +9,7 @@ from torch import nn
 
 from kernels import BottleneckNet, LocalRelation2d, Problem, lr_net, predicted_bytes, resnet, unsupported
 
-from .axes import DEPTHS
+from ..results.columns import DEPTHS
 
 LEAST_SIDE = 32
 _OPTIONS = ("kernel_size", "m", "dilation", "composability", "padding_mode", "channel_order")

@@ -11,16 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..results.folder import PARAMETERS
+from ..errors import ShardError
+from ..results.columns import PARAMETERS
 
 # What differs among the cases of one problem.
 _WITHIN = ("implementation", "kind", "mode", "cache", "torch_compile")
 _PROBLEM = tuple(name for name in PARAMETERS if name not in _WITHIN)
 _FORMS = "--shard takes I/N, counted from 1, as 2/3; auto, or auto/N"
-
-
-class ShardError(ValueError):
-    """There is no such shard; the message says what was expected."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from itertools import product
 
 from kernels import IMPLEMENTATIONS
 
-from ..measure.yardsticks import YARDSTICKS
-from .axes import AXES, UsageError, Value
+from ..cost.yardsticks import YARDSTICKS
+from ..errors import UsageError
+from .axes import AXES, Value
 from .case import Case, make_case
 
 Values = Mapping[str, tuple[Value, ...]]

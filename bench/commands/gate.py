@@ -5,116 +5,88 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import typer
 
 from .. import ROOT
-from ..results.comparison import NO_EVIDENCE, USAGE, Settings, compare
-from ..results.folder import RunFolderError
+from ..errors import Exit, SuiteError, UsageError
+from ..results.comparison import Settings, compare
+from ..results.folder import new_run_path
 from ..results.formats import FORMATS
 from ..results.reading import read_run
-from .turns import merge_turns
+from ..results.turns import merge_turns
 
 ORDER = "ABBA"
 _NOT_IN_A_GATE = frozenset({"--resume", "--dry-run", "--devices", "--executor", "--shard"})
 REPORTS = {"text": "comparison.txt", "markdown": "comparison.md", "csv": "comparison.csv", "json": "comparison.json"}
 
 
-@dataclass(frozen=True)
-class Gate:
-    """What is to be compared, and how.
+class NoEvidence(SuiteError):  # noqa: N818
+    """A side could not be measured."""
+
+    code = Exit.NO_EVIDENCE
+
+
+def run_gate(base: str, arguments: Sequence[str], turns: int, tolerance: float, out: Path | None) -> Exit:
+    """Measure and compare, and leave both runs and the comparison in a folder; compare's exit code.
 
     Args:
         base: The commit, tag or branch that is side A; the working tree is side B.
         arguments: What `python -m bench run` is told in every turn.
         turns: How many processes measure, in the order ABBA.
         tolerance: The share by which a time may change and still be the same.
-        out: The folder for both runs and the comparison.
+        out: The folder; a new one under reports/runs if None.
+
+    Raises:
+        UsageError: There is no such commit, the turns make no whole ABBA, or the folder holds something.
+        NoEvidence: A side's kernels do not fit the harness, or a turn failed.
     """
-
-    base: str
-    arguments: tuple[str, ...]
-    turns: int = 8
-    tolerance: float = 0.02
-    out: Path | None = None
-
-
-class GateError(RuntimeError):
-    """A side could not be measured: its exit code, and what went wrong as the message."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def run_gate(gate: Gate) -> int:
-    """Measure and compare; return compare's exit code."""
-    out = gate.out or Path("reports/runs") / f"{datetime.now():%Y%m%d-%H%M%S}-gate"  # noqa: DTZ005
-    try:
-        base = _require_sense(gate, out)
-        with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
-            runs = _measure(gate, base, Path(scratch))
-            _merge(runs, base, out)
-        comparison = compare(read_run(out / "A"), read_run(out / "B"), Settings(gate.tolerance))
-        for form, name in REPORTS.items():
-            (out / name).write_text(FORMATS[form](comparison), encoding="utf-8")
-    except GateError as error:
-        typer.echo(f"error: {error}", err=True)
-        return error.code
-    except (RunFolderError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        return USAGE
+    out = out or new_run_path("gate")
+    commit = _require_sense(base, arguments, turns, out)
+    with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
+        with _worktree(commit, Path(scratch) / "base") as tree:
+            sides = {name: _side(Path(scratch) / name, kernels) for name, kernels in (("A", tree), ("B", ROOT))}
+        runs: dict[str, list[Path]] = {name: [] for name in sides}
+        for number in range(turns):
+            name = ORDER[number % len(ORDER)]
+            typer.echo(f"turn {number + 1} of {turns}: {name}, {'the working tree' if name == 'B' else base}")
+            runs[name].append(_turn(number, name, sides[name], arguments))
+        _merge(runs, commit, out)
+    comparison = compare(read_run(out / "A"), read_run(out / "B"), Settings(tolerance))
+    for form, file in REPORTS.items():
+        (out / file).write_text(FORMATS[form](comparison), encoding="utf-8")
     typer.echo(FORMATS["text"](comparison))
     typer.echo(f"both runs and the comparison are in {out}")
     return comparison.exit_code
 
 
-def _require_sense(gate: Gate, out: Path) -> str:
-    """The commit that BASE names.
-
-    Raises:
-        GateError: There is no such commit, the turns make no whole ABBA, or the folder holds something.
-    """
-    if gate.turns % len(ORDER):
-        raise GateError(USAGE, f"--turns must be a multiple of {len(ORDER)}, got {gate.turns}")
+def _require_sense(base: str, arguments: Sequence[str], turns: int, out: Path) -> str:
+    """The commit that BASE names."""
+    if turns % len(ORDER):
+        raise UsageError(f"--turns must be a multiple of {len(ORDER)}, got {turns}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise GateError(USAGE, f"{out} is not an empty folder: give another with --out")
-    strange = [word for word in gate.arguments if word.partition("=")[0] in _NOT_IN_A_GATE]
+        raise UsageError(f"{out} is not an empty folder: give another with --out")
+    strange = [word for word in arguments if word.partition("=")[0] in _NOT_IN_A_GATE]
     if strange:
-        raise GateError(USAGE, f"a gate measures anew, whole, on one device: {strange[0]} is for `python -m bench run`")
-    found = _git("rev-parse", "--verify", "--quiet", f"{gate.base}^{{commit}}")
+        raise UsageError(f"a gate measures anew, whole, on one device: {strange[0]} is for `python -m bench run`")
+    found = _git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
     if found.returncode:
-        raise GateError(USAGE, f"there is no commit {gate.base!r} here: expected a commit, tag or branch")
+        raise UsageError(f"there is no commit {base!r} here: expected a commit, tag or branch")
     return found.stdout.strip()
 
 
-def _measure(gate: Gate, base: str, scratch: Path) -> dict[str, list[Path]]:
-    """Run the turns; the run folders of each side in order.
-
-    Raises:
-        GateError: A side's kernels do not fit the harness, or a turn failed.
-    """
-    with _worktree(base, scratch / "base") as tree:
-        sides = {name: _side(scratch / name, kernels) for name, kernels in (("A", tree), ("B", ROOT))}
-    runs: dict[str, list[Path]] = {name: [] for name in sides}
-    for number in range(gate.turns):
-        name = ORDER[number % len(ORDER)]
-        typer.echo(f"turn {number + 1} of {gate.turns}: {name}, {'the working tree' if name == 'B' else gate.base}")
-        path = scratch / "turns" / f"{number}-{name}"
-        command = [sys.executable, "-m", "bench", "run", *gate.arguments, "--out", str(path)]
-        code = subprocess.run(command, cwd=sides[name], env=_clean(sides[name]), check=False).returncode
-        if code:
-            refused = code == USAGE and number == 0
-            raise GateError(
-                USAGE if refused else NO_EVIDENCE, f"turn {number + 1} ({name}) ended with exit code {code}"
-            )
-        runs[name].append(path)
-    return runs
+def _turn(number: int, name: str, side: Path, arguments: Sequence[str]) -> Path:
+    """Measure once on a side; the run's folder."""
+    path = side.parent / "turns" / f"{number}-{name}"
+    command = [sys.executable, "-m", "bench", "run", *arguments, "--out", str(path)]
+    code = subprocess.run(command, cwd=side, env=_clean(side), check=False).returncode
+    if code:
+        kind = UsageError if code == Exit.USAGE and number == 0 else NoEvidence
+        raise kind(f"turn {number + 1} ({name}) ended with exit code {code}")
+    return path
 
 
 @contextmanager
@@ -122,7 +94,7 @@ def _worktree(commit: str, path: Path) -> Iterator[Path]:
     """A checkout of the commit, for as long as it is needed."""
     added = _git("worktree", "add", "--detach", "--quiet", str(path), commit)
     if added.returncode:
-        raise GateError(USAGE, f"git cannot check out {commit}: {added.stderr.strip()}")
+        raise UsageError(f"git cannot check out {commit}: {added.stderr.strip()}")
     try:
         yield path
     finally:
@@ -133,11 +105,11 @@ def _side(path: Path, kernels_of: Path) -> Path:
     """A folder to run in, which holds this harness and a tree's kernels, so that `python -m bench` finds both there.
 
     Raises:
-        GateError: The tree has no kernels, or they lack something that the harness uses.
+        NoEvidence: The tree has no kernels, or they lack something that the harness uses.
     """
     ignored = shutil.ignore_patterns("__pycache__")
     if not (kernels_of / "kernels").is_dir():
-        raise GateError(NO_EVIDENCE, f"side {path.name} has no folder kernels/")
+        raise NoEvidence(f"side {path.name} has no folder kernels/")
     shutil.copytree(ROOT / "bench", path / "bench", ignore=ignored)
     shutil.copytree(kernels_of / "kernels", path / "kernels", ignore=ignored)
     question = (
@@ -149,12 +121,12 @@ def _side(path: Path, kernels_of: Path) -> Path:
     )
     if asked.returncode:
         last = (asked.stderr.strip().splitlines() or ["no message"])[-1]
-        raise GateError(NO_EVIDENCE, f"the kernels of side {path.name} do not fit this harness: {last}")
+        raise NoEvidence(f"the kernels of side {path.name} do not fit this harness: {last}")
     strangers = [
         name for name in asked.stdout.split("\n")[:2] if not Path(name).resolve().is_relative_to(path.resolve())
     ]
     if strangers:
-        raise GateError(NO_EVIDENCE, f"side {path.name} would measure {strangers[0]}, which is not its own")
+        raise NoEvidence(f"side {path.name} would measure {strangers[0]}, which is not its own")
     return path
 
 
@@ -165,7 +137,7 @@ def _clean(side: Path) -> dict[str, str]:
     return kept | {name: str(side / "caches" / folder) for name, folder in caches.items()}
 
 
-def _merge(runs: dict[str, list[Path]], base: str, out: Path) -> None:
+def _merge(runs: Mapping[str, Sequence[Path]], base: str, out: Path) -> None:
     """The turns of each side as one run folder that names the side's code."""
     head, status = _git("rev-parse", "HEAD").stdout.strip(), _git("status", "--porcelain").stdout
     codes = {

@@ -3,30 +3,27 @@
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import torch
 import typer
+from rich.console import Console
 
 from .. import ROOT
-from ..case.axes import UsageError
-from ..case.case import Case
 from ..case.sweeps import SWEEPS, expand
 from ..device.timing import Timing
+from ..errors import Exit, RunError, UsageError
 from ..measure.ahead import COMPILED, compile_ahead, tasks_of
-from ..results.folder import RunFolder, RunFolderError
-from ..run.local_executor import LOG, LocalExecutor, Seat
+from ..results.folder import RunFolder, new_run_path
+from ..run.executors import LOG, LocalExecutor, Seat
 from ..run.messages import Setup
-from ..run.run import Conduct, measure_run
-from ..run.schedule import Schedule
-from ..run.worker import Worker, WorkerError
-from .estimate import CASE_SECONDS, PROBLEM_SECONDS
-from .run import RUNS, refuse
+from ..run.run import Target, measure_run
+from ..run.schedule import Conduct
+from ..run.worker import Worker
+from .progress import reporting
+from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on
 
-RED_EXIT = 1
 _DEVICE = torch.device("cuda")
 _TIMING = Timing(seconds=0.05)
 # A case that hangs must not take the minutes of all others.
@@ -38,72 +35,49 @@ _REPORT_SECONDS, _AHEAD_SHARE = 45.0, 0.4
 _LOADED, _COMPILED = 1.0, 0.6
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Where the run goes, the minutes that everything may take, and whether the tests come first."""
+def run_gpu(out: Path | None, minutes: float, *, tests: bool) -> Exit:
+    """Test, compile, measure and report a GPU within minutes; the exit code: 1 if the tests are red.
 
-    out: Path | None
-    minutes: float
-    tests: bool
-
-
-def run_gpu(plan: Plan, *, dry_run: bool) -> int:
-    """Test, compile, measure and report; or only show the cases. Return the exit code: 1 if the tests are red."""
+    Raises:
+        SuiteError: There is no GPU, the folder holds a run, or the run ended early.
+    """
     start = time.monotonic()
-    cases = expand(SWEEPS["gpu"], {})
-    if dry_run:
-        _show(cases, plan)
-        return 0
-    folder = RunFolder(plan.out or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-gpu")  # noqa: DTZ005
+    cases, folder = expand(SWEEPS["gpu"], {}), RunFolder(out or new_run_path("gpu"))
     if not torch.cuda.device_count():
-        return refuse(UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases"))
-    try:
-        folder.require_new()
-    except RunFolderError as error:
-        return refuse(error)
-    tests = _tests() if plan.tests else "skipped"
-    if tests is None:
-        return RED_EXIT
-    try:
-        code = _measure(cases, plan, folder, tests, start)
-    except (RunFolderError, WorkerError) as error:
-        return refuse(error)
-    return code or _report(len(cases), folder, start)
-
-
-def _measure(cases: Sequence[Case], plan: Plan, folder: RunFolder, tests: str, start: float) -> int:
-    """Compile and measure within the minutes since `start`; return the exit code."""
+        raise UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases")
+    folder.require_new()
+    tested = _tests() if tests else "skipped"
     # Another process asks the GPU what it supports: this one stays free of CUDA.
     with Worker(Setup(str(_DEVICE), _TIMING), folder.path / LOG) as worker:
         tasks = worker.call(tasks_of, cases, _DEVICE)
-    ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * plan.minutes)
+    ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * minutes)
     typer.echo(str(ahead))
-    about = {"minutes": plan.minutes, "gpu_tests": tests, "compiled_ahead": str(ahead)}
-    schedule = Schedule(deadline=start + 60 * plan.minutes - _REPORT_SECONDS)
-    conduct = Conduct(_TIMING, schedule, _CASE_TIMEOUT)
-    return measure_run(cases, LocalExecutor([Seat(str(_DEVICE))]), folder.path, conduct, about)
+    about = {"minutes": minutes, "gpu_tests": tested, "compiled_ahead": str(ahead)}
+    conduct = Conduct(_TIMING, case_timeout=_CASE_TIMEOUT, deadline=start + 60 * minutes - _REPORT_SECONDS)
+    executor = LocalExecutor([Seat(str(_DEVICE))])
+    measure_run(cases, executor, Target(folder.path, about), conduct, partial(reporting, console=Console()))
+    code = report_on(folder.path)
+    typer.echo(f"{len(cases)} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
+    return code
 
 
-def _report(count: int, folder: RunFolder, start: float) -> int:
-    """Write the report beside the rows; return its exit code."""
-    done = subprocess.run([sys.executable, "-m", "reports", str(folder.path.resolve())], cwd=ROOT, check=False)
-    typer.echo(f"{count} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
-    return done.returncode
+def _tests() -> str:
+    """Run the tests that need a GPU; how long they took.
 
-
-def _tests() -> str | None:
-    """Run the tests that need a GPU; how long they took, or None if any fails, as no speed counts then."""
+    Raises:
+        RunError: One fails: no speed counts then.
+    """
     start = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "--quiet"]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     if code:
-        typer.echo(f"error: the GPU's tests are red (pytest ended with {code}): nothing is measured", err=True)
-        return None
+        raise RunError(f"the GPU's tests are red (pytest ended with {code}): nothing is measured")
     return f"passed in {time.monotonic() - start:.0f} s"
 
 
-def _show(cases: Sequence[Case], plan: Plan) -> None:
-    """Every case, and an estimate of the time."""
+def show_gpu(minutes: float) -> None:
+    """Every case, and a time estimate; nothing runs."""
+    cases = expand(SWEEPS["gpu"], {})
     problems = len({case.posed for case in cases})
     compiled = len({(case.problem, case.implementation) for case in cases if case.implementation in COMPILED})
     for number, case in enumerate(cases, 1):
@@ -115,5 +89,5 @@ def _show(cases: Sequence[Case], plan: Plan) -> None:
         f"{len(cases)} cases of {problems} problems, {compiled} compilations. At {case_seconds:g} s a case, "
         f"{PROBLEM_SECONDS} s a problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s "
         f"for the report, assumed and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not "
-        f"measured after {plan.minutes:g} minutes is left out as timeout"
+        f"measured after {minutes:g} minutes is left out as timeout"
     )

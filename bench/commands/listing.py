@@ -8,12 +8,13 @@ from rich.table import Table
 
 from kernels import IMPLEMENTATIONS
 
-from ..case.axes import ALIASES, AXES, UsageError
+from ..case.axes import ALIASES, AXES
 from ..case.case import Case
 from ..case.sweeps import SWEEPS, expand
 from ..cost.metrics import METRICS
+from ..cost.yardsticks import YARDSTICKS
+from ..errors import UsageError
 from ..measure.preflight import predicted_mib, refusal
-from ..measure.yardsticks import YARDSTICKS
 
 Rows = Iterable[Sequence[str]]
 

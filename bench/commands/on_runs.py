@@ -1,5 +1,7 @@
-"""The commands on runs that are made, and on pairs of them: compare, gate, export, merge."""
+"""The commands on runs that are made, and on pairs of them: compare, gate, export, merge. Free of torch."""
 
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,24 +10,42 @@ import typer
 app = typer.Typer()
 
 
-@app.command("compare")
-def compare_(  # noqa: PLR0913
+class Format(StrEnum):
+    """How a comparison is written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    JSON = "json"
+
+
+class Tool(StrEnum):
+    """Whose format a run is exported in."""
+
+    PYTEST_BENCHMARK = "pytest-benchmark"
+
+
+@app.command()
+def compare(  # noqa: PLR0913
     a: Annotated[Path, typer.Argument(metavar="A", help="the run folder to compare with")],
     b: Annotated[Path, typer.Argument(metavar="B", help="the run folder to judge")],
     tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
     confidence: Annotated[float, typer.Option(help="of each interval")] = 0.99,
     across_devices: Annotated[bool, typer.Option("--across-devices", help="although the devices differ")] = False,
-    form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json")] = "text",
+    form: Annotated[Format, typer.Option("--format", help="how the comparison is written")] = Format.TEXT,
     out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
-) -> None:
+) -> int:
     """Judge run B against run A: exit code 0 nothing worse, 1 slower, 2 usage, 3 incorrect, 4 not enough evidence."""
-    from ..crashes import crash_is_no_verdict
     from ..results.comparison import Settings
-    from .comparing import compare_folders
+    from ..results.comparison import compare as judge
+    from ..results.formats import FORMATS
+    from ..results.reading import read_run
+    from .output import emit
 
-    with crash_is_no_verdict():
-        code = compare_folders(a, b, Settings(tolerance, confidence, across_devices), out, form)
-    raise typer.Exit(code)
+    comparison = judge(read_run(a), read_run(b), Settings(tolerance, confidence, across_devices))
+    code = comparison.exit_code
+    emit(FORMATS[form](comparison), out, f"exit code {code}; the comparison is in")
+    return code
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -35,34 +55,47 @@ def gate(
     turns: Annotated[int, typer.Option(min=4, help="processes in the order ABBA, a multiple of 4")] = 8,
     tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
     out: Annotated[Path | None, typer.Option(help="a folder; a new one under reports/runs if left out")] = None,
-) -> None:
+) -> int:
     """Measure the kernels of BASE and of the working tree in turns, and exit as compare; the rest goes to `run`."""
-    from ..crashes import crash_is_no_verdict
-    from .gate import Gate, run_gate
+    from .gate import run_gate
 
-    with crash_is_no_verdict():
-        code = run_gate(Gate(base, tuple(context.args), turns, tolerance, out))
-    raise typer.Exit(code)
+    return run_gate(base, tuple(context.args), turns, tolerance, out)
 
 
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")],
-    form: Annotated[str, typer.Option("--format", help="pytest-benchmark")] = "pytest-benchmark",
+    _tool: Annotated[Tool, typer.Option("--format", help="the tool that is to read it")] = Tool.PYTEST_BENCHMARK,
     out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
-) -> None:
+) -> int:
     """Write a run in the format of another tool, as `pytest-benchmark compare` reads it."""
-    from ..results.export import export_folder
+    from ..results.export import pytest_benchmark
+    from ..results.reading import read_run
+    from .output import emit
 
-    raise typer.Exit(export_folder(run, form, out))
+    found = read_run(run)
+    exported = pytest_benchmark(found)
+    count = len(exported["benchmarks"])
+    if count < len(found.rows):
+        typer.echo(f"{len(found.rows) - count} of {len(found.rows)} cases have no samples and are left out", err=True)
+    emit(json.dumps(exported, indent=1) + "\n", out, f"{count} cases are in")
+    return 0
 
 
-@app.command("merge")
-def merge_(
+@app.command()
+def merge(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders of one sweep, as its shards")],
     out: Annotated[Path, typer.Option(help="the folder to make")],
-) -> None:
+) -> int:
     """Make one run out of many: each case once, duplicates and conflicts named, the parts left as they are."""
-    from ..results.merge import merge_folders
+    from ..results.merge import merge as merged
+    from ..results.merge import read_parts, warnings_of
 
-    raise typer.Exit(merge_folders(runs, out))
+    with read_parts(runs, out) as parts:
+        folder, clashes = merged(parts, out)
+        warnings = list(warnings_of(parts, clashes))
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    done = {key for part in parts for key in part.rows}
+    typer.echo(f"{len(done)} of the sweep's {parts[0].environment['sweep']['cases']} cases are in {folder.csv_path}")
+    return 0

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from ..case.case import Case
-from ..results.folder import Row
+from ..results.columns import Row
 
 
 class Reporter(Protocol):

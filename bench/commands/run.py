@@ -1,134 +1,120 @@
-"""One invocation of `python -m bench run`: from the words of the command to a run folder."""
+"""`python -m bench run`: from the words of the command to a run folder, or what it would cost."""
 
+import heapq
 import os
-from dataclasses import dataclass
-from datetime import datetime
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import torch
 import typer
 from rich.console import Console
 
-from ..case.axes import UsageError, parse_axis
-from ..case.case import Case
-from ..case.shards import Shard, ShardError, describe_sweep, parse_shard
-from ..case.sweeps import Values, expand, require_sweep
-from ..results.folder import RunFolder, RunFolderError
-from ..run.executors import executor_of
-from ..run.local_executor import require_device
-from ..run.place import Place
-from ..run.run import FAILED_EXIT, Conduct, measure_run
-from ..run.worker import WorkerError
-from .estimate import estimate
-from .listing import print_cases, print_listing
+from .. import ROOT
+from ..case.case import Case, grouped
+from ..case.request import Request
+from ..case.shards import Shard, describe_sweep, parse_shard
+from ..device.timing import Timing
+from ..errors import Exit, UsageError
+from ..results.columns import STATUSES
+from ..results.folder import RunFolder, new_run_path
+from ..run.executors import Executor
+from ..run.run import Target, measure_run
+from ..run.schedule import Conduct
+from .listing import print_cases
+from .progress import reporting
 
-USAGE_EXIT = 2
-RUNS = Path("reports/runs")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asked to be measured, in the command's own words."""
-
-    sweep: str | None
-    axes: tuple[str, ...]
-    implementations: tuple[str, ...]
-    mode: str | None
-    device: str
-    yardsticks: bool | None = None
-
-    def torch_device(self) -> torch.device:
-        """The device asked for.
-
-        Raises:
-            UsageError: There is no such device here.
-        """
-        return require_device(self.device)
-
-    def sweep_name(self, device: torch.device) -> str:
-        """The sweep asked for, or the device's own."""
-        return self.sweep or {"cpu": "quick", "cuda": "axes"}[device.type]
-
-    def cases(self, device: torch.device) -> list[Case]:
-        """The cases asked for.
-
-        Raises:
-            UsageError: A sweep, axis, value, implementation or mode does not exist or makes no sense.
-        """
-        texts = [*self.axes, *([f"mode={self.mode}"] if self.mode else [])]
-        parsed = [parse_axis(text) for text in texts]
-        overrides: Values = dict(parsed)
-        if len(overrides) < len(parsed):
-            names = [name for name, _ in parsed]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise UsageError(f"axis {twice} is given more than once: give its values together, {twice}=VALUE,VALUE")
-        if device.type != "cuda":
-            # Nothing flushes a CPU's caches: unless somebody insists, its cases are called what they are.
-            overrides = {"cache": ("hot",), **overrides}
-        names = [name for text in self.implementations for name in text.split(",")]
-        return expand(
-            require_sweep(self.sweep_name(device)).on(device.type), overrides, names, yardsticks=self.yardsticks
-        )
+DEVICES = (1, 8, 64)
+# Assumed, not measured, in seconds: for a case beside its samples (warm-up, memory, building what is timed), for a
+# problem's tensors and its results in float64, and for an implementation's first call, where a compiler runs.
+CASE_SECONDS, PROBLEM_SECONDS = 0.1, 0.7
+_FIRST_CALL = {"triton": 4.0, "compiled": 10.0, "flex": 10.0}
 
 
-@dataclass(frozen=True)
-class Where:
-    """Where a request is measured, and which part of it, in the command's own words."""
-
-    place: Place
-    shard: str | None = None
-
-    def part(self) -> Shard | None:
-        """The shard asked for, None for the whole.
-
-        Raises:
-            ShardError: There is no such shard.
-        """
-        return None if self.shard is None else parse_shard(self.shard, os.environ)
+def time_estimate(cases: Sequence[Case], timing: Timing) -> str:
+    """GPU-hours, and how long so many GPUs take, each with the next problem as soon as it is free."""
+    seconds = [_seconds(group, timing) for group in grouped(cases)]
+    times = ", ".join(f"{_words(_makespan(seconds, count))} on {count}" for count in DEVICES)
+    assumed = ", ".join(f"{name} {value:g} s" for name, value in _FIRST_CALL.items())
+    return (
+        f"estimate for GPUs: {sum(seconds) / 3600:.2g} GPU-hours; {times}. Assumed, not measured: {timing.seconds:g} + "
+        f"{CASE_SECONDS} s a case, {PROBLEM_SECONDS} s a problem, first calls: {assumed}; no case is refused"
+    )
 
 
-def run_session(request: Request, where: Where, out: Path | None, conduct: Conduct, *, dry_run: bool) -> int:
-    """Run or only show a request; return the exit code."""
-    try:
-        shard = where.part()
-        executor = executor_of(where.place)
-        whole = request.cases(executor.device)
-        cases = [case for case in whole if shard is None or shard.holds(case.parameters())]
-        path = out or _new_path(request.sweep_name(executor.device), conduct)
-        conduct.require_sense()
-        if dry_run:
-            print_cases(cases, executor.device, Console())
-            typer.echo(estimate(cases, conduct.timing))
-            return 0
-        about = {"sweep": describe_sweep(request.sweep_name(executor.device), (case.parameters() for case in whole))}
-        code = measure_run(cases, executor, path, conduct, {**about, **({"shard": shard.columns()} if shard else {})})
-    except (UsageError, RunFolderError, ShardError) as error:
-        return refuse(error)
-    except WorkerError as error:
-        typer.echo(f"error: {error}", err=True)
-        return FAILED_EXIT
-    if code == 0:
-        typer.echo(f"{len(cases)} cases are in {RunFolder(path).csv_path}")
-        typer.echo(f"report them with: python -m reports {path}")
-    return code
+def _seconds(group: Sequence[Case], timing: Timing) -> float:
+    first_calls = sum(_FIRST_CALL.get(name, 0.0) for name in {case.implementation for case in group})
+    return len(group) * (timing.seconds + CASE_SECONDS) + PROBLEM_SECONDS + first_calls
 
 
-def _new_path(sweep: str, conduct: Conduct) -> Path:
-    if conduct.resume:
+def _makespan(seconds: Sequence[float], count: int) -> float:
+    """When the last of `count` devices is done."""
+    busy_until = [0.0] * count
+    for duration in seconds:
+        heapq.heapreplace(busy_until, busy_until[0] + duration)
+    return max(busy_until)
+
+
+def _words(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def run_sweep(request: Request, executor: Executor, conduct: Conduct, target: Target, shard: str | None) -> list[Case]:
+    """Measure what is asked for, or one shard of it, into a folder; the cases.
+
+    Raises:
+        SuiteError: What is asked for makes no sense, or the run ended early.
+    """
+    whole, cases = chosen_cases(request, executor, shard)
+    about = {"sweep": describe_sweep(request.sweep_name(executor.device), (case.parameters() for case in whole))}
+    part = _part(shard)
+    if part is not None:
+        about["shard"] = part.columns()
+    target = Target(target.path, {**about, **target.about}, target.retry)
+    measure_run(cases, executor, target, conduct, partial(reporting, console=Console()))
+    typer.echo(f"{len(cases)} cases are in {RunFolder(target.path).csv_path}")
+    return cases
+
+
+def show_sweep(request: Request, executor: Executor, timing: Timing, shard: str | None) -> None:
+    """Show the cases and what they would cost; nothing runs."""
+    _, cases = chosen_cases(request, executor, shard)
+    print_cases(cases, executor.device, Console())
+    typer.echo(time_estimate(cases, timing))
+
+
+def chosen_cases(request: Request, executor: Executor, shard: str | None) -> tuple[list[Case], list[Case]]:
+    """All cases of a request, and those of the shard.
+
+    Raises:
+        UsageError: What is asked for makes no sense, or there is no such shard.
+    """
+    part, whole = _part(shard), request.cases(executor.device)
+    return whole, [case for case in whole if part is None or part.holds(case.parameters())]
+
+
+def target_of(out: Path | None, name: str, retry: Sequence[str], *, resume: bool) -> Target:
+    """Where a run goes, `name` in the name of a new folder.
+
+    Raises:
+        UsageError: A status to retry does not exist, or nothing is resumed that could be retried.
+    """
+    statuses = frozenset(status for text in retry for status in text.split(","))
+    if statuses - set(STATUSES):
+        raise UsageError(f"there is no status {min(statuses - set(STATUSES))!r}: there are {', '.join(STATUSES)}")
+    if retry and not resume:
+        raise UsageError("--retry needs --resume: it is about the cases that a run has already")
+    if resume and out is None:
         raise UsageError("--resume needs --out RUN, the folder of the run to continue")
-    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{sweep}"  # noqa: DTZ005
+    return Target(out or new_run_path(name), {}, statuses if resume else None)
 
 
-def list_session(what: str) -> int:
-    """Show what there is to measure; return the exit code."""
-    try:
-        print_listing(what, Console())
-    except UsageError as error:
-        return refuse(error)
-    return 0
+def report_on(path: Path, module: str = "reports") -> Exit:
+    """Make the report of a run, in a process of its own that knows nothing of torch; its exit code."""
+    done = subprocess.run([sys.executable, "-m", module, str(path.resolve())], cwd=ROOT, check=False)
+    return Exit.OK if done.returncode == 0 else Exit.FAILED
 
 
-def refuse(error: Exception) -> int:
-    """Say in one line why nothing is done; return the exit code."""
-    typer.echo(f"error: {error}", err=True)
-    return USAGE_EXIT
+def _part(shard: str | None) -> Shard | None:
+    return None if shard is None else parse_shard(shard, os.environ)

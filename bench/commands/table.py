@@ -4,16 +4,15 @@ import csv
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from ..cost.network_counts import PUBLISHED, Count, Figures, Setting, StageCount, stage_counts
+from ..errors import UsageError
+from ..results.formats import markdown_table
 
-USAGE_EXIT = 2
 _CSV = (
     "network",
     "row",
@@ -75,13 +74,17 @@ class Comparison:
         return [*facts, *(f"No published figures of {name} are known." for name in dict.fromkeys(unknown))]
 
 
-def count_networks(names: tuple[str, str], setting: Setting) -> Comparison:
-    """Count two networks.
+def count_networks(names: tuple[str, str], options: Mapping[str, Any]) -> Comparison:
+    """Count two networks in a setting.
 
     Raises:
-        ValueError: There is no network of one of the names.
+        UsageError: There is no network of one of the names, or a size is out of range.
     """
-    a, b = (_count(name, setting) for name in names)
+    try:
+        setting = Setting(**options)
+        a, b = (_count(name, setting) for name in names)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     return Comparison(setting, (a, b))
 
 
@@ -107,10 +110,8 @@ def as_markdown(comparison: Comparison) -> str:
     """The table for a page."""
     names = [counted.network for counted in comparison.networks]
     head = ["stage", "output", *(f"{name}: {part}" for name in names for part in ("layers", *_NUMBERS))]
-    rule = ["---", "---", *(["---", "---:", "---:"] * 2)]
-    lines = [head, rule, *([cell.replace("\n", "<br>") for cell in row] for row in _rows(comparison))]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n" + "\n\n".join(comparison.notes) + "\n"
+    rows = [[cell.replace("\n", "<br>") for cell in row] for row in _rows(comparison)]
+    return f"{markdown_table(head, rows, numbers=(3, 4, 6, 7))}\n\n" + "\n\n".join(comparison.notes) + "\n"
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -132,37 +133,6 @@ def as_csv(comparison: Comparison) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {"text": as_text, "markdown": as_markdown, "csv": as_csv}
-
-
-def run_table(names: tuple[str, str], options: Mapping[str, Any], out: Path | None, form: str) -> int:
-    """Count two networks, print the table or write it to a file; return the exit code."""
-    try:
-        write, comparison = formatter(form), count_networks(names, Setting(**options))
-    except ValueError as error:
-        typer.echo(f"error: {error}", err=True)
-        return USAGE_EXIT
-    text = write(comparison)
-    if out is None:
-        typer.echo(text, nl=False)
-        return 0
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        typer.echo(f"error: cannot write {out}: {error.strerror}", err=True)
-        return USAGE_EXIT
-    typer.echo(f"the table is in {out}")
-    return 0
-
-
-def formatter(name: str) -> Callable[[Comparison], str]:
-    """The function that writes a format.
-
-    Raises:
-        ValueError: There is no such format.
-    """
-    if name not in FORMATS:
-        raise ValueError(f"there is no format {name!r}: expected {', '.join(FORMATS)}")
-    return FORMATS[name]
 
 
 def _count(name: str, setting: Setting) -> Counted:

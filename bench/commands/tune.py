@@ -1,4 +1,4 @@
-"""One invocation of `python -m bench tune`: from the words of the command to settings in the user's cache folder."""
+"""`python -m bench tune`: from the words of the command to launch settings in the user's cache folder."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,27 +9,27 @@ from rich.table import Table
 
 from kernels import FusedTuner, Problem, unsupported
 
-from ..case.axes import UsageError
+from ..case.request import Request
 from ..device.device import device_name
+from ..errors import UsageError
 from ..measure.tune import Found, tune
-from .run import Request, refuse
 
 
-def run_tune(request: Request, seconds: float, *, dry_run: bool) -> int:
-    """Search for every problem of a request; return the exit code."""
-    console = Console()
-    try:
-        device = request.torch_device()
-        problems = problems_of(request, device)
-    except UsageError as error:
-        return refuse(error)
+def run_tune(request: Request, seconds: float, *, dry_run: bool) -> None:
+    """Search for every problem of a request, and keep what is faster.
+
+    Raises:
+        UsageError: The request names what does not exist, or settings cannot be searched there.
+    """
+    console, device = Console(), request.torch_device()
+    problems = problems_of(request, device)
     if dry_run:
         for problem in problems:
             typer.echo(_label(problem))
         typer.echo(f"{len(problems)} problems, up to {seconds * len(problems) / 60:.0f} minutes")
-        return 0
+        return
     if device.type != "cuda":
-        return refuse(UsageError(f"launch settings are searched on a CUDA GPU, got {device}"))
+        raise UsageError(f"launch settings are searched on a CUDA GPU, got {device}")
     for number, problem in enumerate(problems, 1):
         reason = unsupported("triton", problem, device)
         if reason is not None:
@@ -40,7 +40,6 @@ def run_tune(request: Request, seconds: float, *, dry_run: bool) -> int:
         better = {one.tuner.kernel: one.settings for one in found if one.gain > 0}
         if better:
             typer.echo(f"kept in {FusedTuner.remember(problem, device_name(device), better)}")
-    return 0
 
 
 def problems_of(request: Request, device: torch.device) -> list[Problem]:

@@ -3,10 +3,35 @@
 All counts are for the whole batch. Every tap of a window is counted, also those outside the image.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from kernels import Problem
+
+
+class Asked(Protocol):
+    """What a count is of: a problem in a scope and a mode, and the depth of a network; as a case has them."""
+
+    @property
+    def problem(self) -> "Problem":
+        """The sizes and options."""
+
+    @property
+    def scope(self) -> str:
+        """The operator, the layer or a network."""
+
+    @property
+    def mode(self) -> str:
+        """The passes."""
+
+    @property
+    def implementation(self) -> str:
+        """An implementation or a yardstick."""
+
+    @property
+    def depth(self) -> int:
+        """The depth of a network, 0 elsewhere."""
+
 
 ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 

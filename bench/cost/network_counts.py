@@ -7,6 +7,10 @@ network, which does not depend on the image.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernels import Problem
 
 PRIORS = ("network", "table", "none")
 
@@ -30,6 +34,8 @@ DESIGNS: Mapping[str, Design] = {
 }
 _STEM = 64
 _LEAST_SIDE = 32
+# The gradients of a layer's input and of its weights each take as many multiply–adds as its output.
+_PASSES = {"forward": 1, "training": 3}
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,24 @@ def total_count(network: str, setting: Setting) -> Count:
         ValueError: There is no network of that name.
     """
     return sum((stage.count for stage in stage_counts(network, setting)), Count())
+
+
+def network_metrics(network: str, image: "Problem", mode: str) -> dict[str, float]:
+    """Multiply–adds of a forward pass over a batch, and two operations for each of a mode's, under the metrics' names.
+
+    The problem has the image's sizes and the options of every layer. Normalisation, softmax, loss and the weights'
+    update are not counted.
+    """
+    setting = Setting(
+        height=image.height,
+        width=image.width,
+        in_channels=image.channels,
+        kernel_size=image.kernel_size,
+        m=image.m,
+        prior="network" if image.prior else "none",
+    )
+    macs = image.batch * total_count(network, setting).macs
+    return {"macs": macs, "flops": 2 * macs * _PASSES[mode]}
 
 
 def _stem(design: Design, setting: Setting) -> StageCount:

@@ -1,4 +1,4 @@
-"""What `python -m bench doctor` found of a device: kept in the user's cache folder, and the roofs that bounds take."""
+"""What `python -m bench doctor` found of a device: kept in the user's cache folder, with the roofs that bounds take."""
 
 import json
 import os
@@ -26,18 +26,18 @@ def path_of(device: torch.device) -> Path:
     return folder / "local-relation" / f"doctor-{device.type}-{name}.json"
 
 
-def keep(device: torch.device, diagnosis: Mapping[str, Any]) -> Path:
-    """Write a diagnosis whole, in place of the last."""
+def keep(device: torch.device, calibration: Mapping[str, Any]) -> Path:
+    """Write a calibration whole, in place of the last."""
     path = path_of(device)
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_suffix(f".{os.getpid()}")
-    whole.write_text(json.dumps({"format": FORMAT, **diagnosis}, indent=2) + "\n", encoding="utf-8")
+    whole.write_text(json.dumps({"format": FORMAT, **calibration}, indent=2) + "\n", encoding="utf-8")
     whole.replace(path)
     return path
 
 
 def kept(device: torch.device) -> dict[str, Any] | None:
-    """The last diagnosis of a device, None where there is none; one that cannot be read is named and left."""
+    """The last calibration of a device, None where there is none; one that cannot be read is named and left."""
     path = path_of(device)
     try:
         return _parsed(path.read_text(encoding="utf-8"))

@@ -1,11 +1,12 @@
-"""The model and the chip behind a torch device, and how its float32 is meant."""
+"""The device of a name, its model and its chip, and how its float32 is meant."""
 
 import platform
 from pathlib import Path
 
 import torch
 
-from ..cost.chips import UNITS, Chip, find_chip
+from ..cost.chips import MULTIPROCESSORS, Chip, find_chip
+from ..errors import UsageError
 
 
 def chip_of(device: torch.device) -> Chip | None:
@@ -17,7 +18,7 @@ def chip_of(device: torch.device) -> Chip | None:
         return None
     found = torch.cuda.get_device_properties(device)
     known = find_chip(found.name)
-    told = (found.major, found.minor) in UNITS and min(
+    told = (found.major, found.minor) in MULTIPROCESSORS and min(
         found.clock_rate, found.memory_clock_rate, found.memory_bus_width
     ) > 0
     if known is not None or not told:
@@ -49,3 +50,22 @@ def cpu_model() -> str:
 def forbid_tf32() -> None:
     """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
     torch.backends.cudnn.allow_tf32 = False
+
+
+def require_device(name: str) -> torch.device:
+    """The device of a name, the first GPU or else the CPU for "auto".
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    # Counted through the driver's library, without CUDA: this process must not be ended by what happens there.
+    count = torch.cuda.device_count()
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"there is no device {name!r}: expected auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= count):
+        raise UsageError(f"device {name!r} is not here: there are cpu and {count} cuda devices")
+    return device

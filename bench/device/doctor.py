@@ -1,5 +1,6 @@
 """`python -m bench doctor`: whether a machine's times can be trusted, each check with what to do about it."""
 
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -8,27 +9,23 @@ from typing import Any
 import psutil
 import torch
 
-from kernels import Problem
-
-from ..measure.workloads import build, call, draw
+from ..errors import in_a_line
 from .calibration import PLAUSIBLE, rates_of
 from .device import chip_of, device_name
 from .environment import governor
-from .gpu_state import neighbours
-from .noise import PAIRS, noise_floor
-from .nvml import telemetry_of
+from .nvml import neighbours, telemetry_of
 from .roofs import ROOFS, empty_call
-from .timers import capture_failures
-from .timing import Timing, measure
+from .timers import Call, capture_failures
+from .timing import Sampler, Timing, measure
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
-_TIMING = Timing(seconds=0.2)
+_TIMING, _NOISE_TIMING = Timing(seconds=0.2), Timing(seconds=0.03)
+# Pairs of medians of one call, and the rounds of each.
+PAIRS, _ROUNDS = 12, 3
 # What an empty kernel may take in µs: between events, which add a launch, and in a graph; an empty function on a CPU.
 _EMPTY_US = {"events": 10.0, "graph": 5.0, "wall": 1.0}
 # Shares up to which a check passes, and up to which it warns; and of the data sheet's rate, below which it warns.
 _NOISE, _BUSY, _LOW_ROOF, _LOW_CLOCK = (0.01, 0.1), (0.1, 0.8), 0.7, 0.9
-# The problem whose noise is measured: plain PyTorch, so that nothing is compiled; some ms on a CPU.
-_PROBLEM = Problem(batch=2, channels=64, height=28, width=28, kernel_size=3, m=8, padding=1)
 
 
 @dataclass(frozen=True)
@@ -43,9 +40,15 @@ class Check:
 
 @dataclass
 class Examination:
-    """The checks of one device, and the figures that runs use: roofs per second and the noise floor as a share."""
+    """The checks of one device, and the figures that runs use: roofs per second and the noise floor as a share.
+
+    Args:
+        device: What is examined.
+        timed: Makes the call whose noise is measured.
+    """
 
     device: torch.device
+    timed: Callable[[torch.device], Call]
     checks: list[Check] = field(default_factory=list)
     roofs: dict[str, float] = field(default_factory=dict)
     noise_floor: float | None = None
@@ -56,13 +59,12 @@ class Examination:
             try:
                 found = check(self)
             except Exception as error:  # noqa: BLE001  whatever breaks here is what the doctor is to tell of
-                text = (str(error).strip() or repr(error)).splitlines()[0]
-                found = Check(name, FAIL, f"{type(error).__name__}: {text}", "mend this first: runs would meet it too")
+                found = Check(name, FAIL, in_a_line(error), "mend this first: runs would meet it too")
             if found is not None:
                 self.checks.append(found)
                 yield found
 
-    def diagnosis(self) -> dict[str, Any]:
+    def calibration(self) -> dict[str, Any]:
         """What is kept."""
         return {
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -169,8 +171,7 @@ def _clocks(examination: Examination) -> Check:
 def _noise(examination: Examination) -> Check:
     """How much the same call differs from itself."""
     device = examination.device
-    timed = call(build(_PROBLEM, "operator", draw(_PROBLEM, "operator", device), "unfold"), "forward")
-    floor = examination.noise_floor = noise_floor(timed, device)
+    floor = examination.noise_floor = noise_floor(examination.timed(device), device)
     text = f"the same call differs from itself by up to {floor:.2%} in {PAIRS} pairs"
     return Check("noise", _graded(floor, *_NOISE), text, "differences below this are noise; make the machine quieter")
 
@@ -187,3 +188,21 @@ CHECKS: dict[str, Callable[[Examination], Check | None]] = {
 
 def _graded(share: float, passes: float, warns: float) -> str:
     return PASS if share <= passes else WARN if share <= warns else FAIL
+
+
+def noise_floor(call: Call, device: torch.device, pairs: int = PAIRS) -> float:
+    """The largest |b/a − 1| of the medians of pairs (a, b) of one call, which take turns as two implementations do.
+
+    Each side has three rounds, in the order a b, b a, a b.
+    """
+    return max(_difference(call, device) for _ in range(pairs))
+
+
+def _difference(call: Call, device: torch.device) -> float:
+    # Not from a graph: on a GPU, that a launch is more noisy than a replay belongs to the floor.
+    sides = [Sampler(call, device, _NOISE_TIMING, capture=False) for _ in range(2)]
+    for number in range(_ROUNDS):
+        for side in sides if number % 2 == 0 else sides[::-1]:
+            side.round()
+    one, other = (statistics.median(side.latency().samples_ms) for side in sides)
+    return abs(other / one - 1)

@@ -17,9 +17,8 @@ import torch
 from .. import ROOT
 from .calibration import bounding_chip, kept
 from .device import cpu_model, device_name
-from .gpu_state import gpu_state
-from .memory import unmeasurable
-from .nvml import telemetry_of
+from .nvml import gpu_state, telemetry_of
+from .resources import unmeasurable
 
 _PACKAGES = ("torch", "triton", "numpy", "local-relation")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -1,13 +1,15 @@
-"""What NVML tells of one GPU while it is measured: clocks, temperature, power, throttling, energy, memory."""
+"""What NVML tells of one GPU: clocks, temperature, power, throttling, energy, memory, modes, and who else uses it."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pynvml
 import torch
+
+from ..samples import Reading
 
 # Why a GPU lowers its clocks under load, by NVML's bits (nvmlClocksEventReasons in nvml.h). Being idle, or set to
 # certain clocks, is no throttling.
@@ -18,22 +20,6 @@ THROTTLES = {
     0x40: "hw_thermal",
     0x80: "power_brake",
 }
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The GPU at a moment: MHz, °C, W, and why its clocks are held back; None for what is not known."""
-
-    sm_mhz: int | None = None
-    memory_mhz: int | None = None
-    temperature_c: int | None = None
-    power_w: float | None = None
-    throttle: tuple[str, ...] | None = None
-
-    @property
-    def throttled(self) -> bool:
-        """Whether the clocks are known to be held back."""
-        return bool(self.throttle)
 
 
 @dataclass(frozen=True)
@@ -109,18 +95,51 @@ def telemetry_of(device: torch.device) -> Telemetry:
     return Telemetry(absent=f"NVML does not know the GPU ({'; '.join(reasons)})")
 
 
-def summary(readings: Iterable[Reading]) -> dict[str, Any]:
-    """The columns of a row: the lowest clocks, the highest temperature and power, every throttle reason."""
-    known = list(readings)
-
-    def all_of(name: str) -> list[Any]:
-        return [value for reading in known if (value := getattr(reading, name)) is not None]
-
-    reasons = all_of("throttle")
+def gpu_state(telemetry: Telemetry) -> dict[str, Any]:
+    """Driver, clocks and limits, modes and neighbours; None for what NVML does not tell, and why it tells nothing."""
+    if telemetry.handle is None:
+        return {"driver": None, "telemetry_absent": telemetry.absent}
+    ask = telemetry.ask
+    clocks = {"sm": pynvml.NVML_CLOCK_SM, "memory": pynvml.NVML_CLOCK_MEM}
+    limits = ask(pynvml.nvmlDeviceGetPowerManagementLimitConstraints)
+    mig, ecc, bits = ask(pynvml.nvmlDeviceGetMigMode), ask(pynvml.nvmlDeviceGetEccMode), telemetry.throttle_bits()
+    own = telemetry.process_bytes()
     return {
-        "sm_mhz": min(all_of("sm_mhz"), default=None),
-        "memory_mhz": min(all_of("memory_mhz"), default=None),
-        "temperature_c": max(all_of("temperature_c"), default=None),
-        "power_w": max(all_of("power_w"), default=None),
-        "throttle": "+".join(sorted({one for names in reasons for one in names})) or "none" if reasons else None,
+        "driver": _driver(),
+        "telemetry_absent": None,
+        "clocks_mhz": {name: ask(pynvml.nvmlDeviceGetClockInfo, kind) for name, kind in clocks.items()},
+        "max_clocks_mhz": {name: ask(pynvml.nvmlDeviceGetMaxClockInfo, kind) for name, kind in clocks.items()},
+        "set_clocks_mhz": {name: ask(pynvml.nvmlDeviceGetApplicationsClock, kind) for name, kind in clocks.items()},
+        "clocks_held_by": None if bits is None else [name for bit, name in THROTTLES.items() if bits & bit],
+        "power_limit_w": _watts(ask(pynvml.nvmlDeviceGetEnforcedPowerLimit)),
+        "power_limits_w": None if limits is None else [_watts(limit) for limit in limits],
+        "persistence_mode": _flag(ask(pynvml.nvmlDeviceGetPersistenceMode)),
+        "ecc": None if ecc is None else _flag(ecc[0]),
+        "mig": None if mig is None else _flag(mig[0]),
+        "neighbours": neighbours(telemetry),
+        "driver_mib_unknown": None if own is not None else "the driver lists this process under no number of ours",
     }
+
+
+def neighbours(telemetry: Telemetry) -> list[dict[str, Any]]:
+    """Other processes on the GPU: their numbers and MiB. In a container, one of them may be this process itself."""
+    return [
+        {"pid": process.pid, "mib": None if process.usedGpuMemory is None else process.usedGpuMemory / 2**20}
+        for process in telemetry.processes()
+        if process.pid != os.getpid()
+    ]
+
+
+def _driver() -> str | None:
+    try:
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None
+
+
+def _watts(milliwatts: int | None) -> float | None:
+    return None if milliwatts is None else milliwatts / 1e3
+
+
+def _flag(answer: int | None) -> bool | None:
+    return None if answer is None else bool(answer)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from .memory import free_bytes
+from ..samples import Latency
+from .resources import free_bytes
 from .timers import Call
-from .timing import Latency, Timing, measure
+from .timing import Timing, measure
 
 _TIMING = Timing(seconds=0.5, warmup_seconds=0.2)
 _GIB = 2**30

@@ -22,15 +22,15 @@ capture_failures: list[str] = []
 
 
 @dataclass(frozen=True)
-class Source:
+class Timer:
     """One sample of a call in ms, how it is taken, and the host's times to queue a call, in ms, as far as known."""
 
-    timer: str
+    name: str
     sample: Callable[[], float]
     host_ms: list[float] = field(default_factory=list)
 
 
-def source_of(call: Call, device: torch.device, block_seconds: float, *, cold: bool, capture: bool) -> Source:
+def timer_of(call: Call, device: torch.device, block_seconds: float, *, cold: bool, capture: bool) -> Timer:
     """The source that fits a device and a call; with `capture`, a short one from a hot L2 is replayed from a graph."""
     if device.type != "cuda":
         return _wall(call, block_seconds)
@@ -41,12 +41,12 @@ def source_of(call: Call, device: torch.device, block_seconds: float, *, cold: b
         replay = captured(call, device, calls)
         if replay is not None:
             replays = HeldStream(replay, device, cold=False)
-            return Source("graph", lambda: replays.sample() / calls, stream.host_ms)
+            return Timer("graph", lambda: replays.sample() / calls, stream.host_ms)
     stream.host_ms.clear()
-    return Source("events", stream.sample, stream.host_ms)
+    return Timer("events", stream.sample, stream.host_ms)
 
 
-def _wall(call: Call, block_seconds: float) -> Source:
+def _wall(call: Call, block_seconds: float) -> Timer:
     """Mean of a block of calls, long enough for the clock."""
     start = time.perf_counter()
     call()
@@ -58,7 +58,7 @@ def _wall(call: Call, block_seconds: float) -> Source:
             call()
         return (time.perf_counter() - start) / calls * 1e3
 
-    return Source("wall", sample)
+    return Timer("wall", sample)
 
 
 class HeldStream:

@@ -4,15 +4,14 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 
-from ..samples import half_width, median_interval, outliers
-from .nvml import Reading, Telemetry, summary, telemetry_of
-from .timers import Call, Source, source_of
+from ..samples import Block, Latency, half_width
+from .nvml import Telemetry, telemetry_of
+from .timers import Call, Timer, timer_of
 
 __all__ = ["Block", "Call", "Latency", "Sampler", "Timing", "measure"]
 
@@ -53,85 +52,6 @@ class Timing:
         return self.min_samples if self.min_samples is not None else _LEAST[device.type]
 
 
-@dataclass(frozen=True)
-class Block:
-    """Samples in a row, in ms; what ended them, and the GPU before and after."""
-
-    samples_ms: list[float]
-    ended: str
-    before: Reading = field(default_factory=Reading)
-    after: Reading = field(default_factory=Reading)
-
-    @property
-    def throttled(self) -> bool:
-        """Whether the GPU held its clocks back before or after."""
-        return self.before.throttled or self.after.throttled
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Blocks of samples and what they say.
-
-    Args:
-        blocks: One for each round.
-        target: The share within which the median's interval was to be.
-        timer: Where the samples are from: "wall", "events" or "graph".
-        host_ms: The host's times to queue a call; none on a CPU, where nothing is queued.
-        warmup_s: Seconds of warm-up over all rounds.
-        set_aside: Throttled blocks that were measured once more.
-    """
-
-    blocks: list[Block]
-    target: float = 0.01
-    timer: str = "wall"
-    host_ms: list[float] = field(default_factory=list)
-    warmup_s: float = 0.0
-    set_aside: list[Block] = field(default_factory=list)
-
-    @property
-    def samples_ms(self) -> list[float]:
-        """The samples of all rounds, none left out."""
-        return [sample for block in self.blocks for sample in block.samples_ms]
-
-    @property
-    def stop(self) -> str:
-        """What ended the samples: "interval", "seconds", "samples", or "rounds" where each was settled, but not all."""
-        if half_width(self.samples_ms) <= self.target:
-            return "interval"
-        return next((block.ended for block in reversed(self.blocks) if block.ended != "interval"), "rounds")
-
-    def columns(self) -> dict[str, Any]:
-        """The columns of a row."""
-        samples = self.samples_ms
-        fifths = statistics.quantiles(samples, n=5, method="inclusive")
-        low, high = median_interval(samples) or (None, None)
-        return {
-            "latency_ms": statistics.median(samples),
-            "latency_p20_ms": fifths[0],
-            "latency_p80_ms": fifths[-1],
-            "latency_low_ms": low,
-            "latency_high_ms": high,
-            "samples": len(samples),
-            "outliers": len(outliers(samples)),
-            "stop": self.stop,
-            "timer": self.timer,
-            "host_ms": statistics.median(self.host_ms) if self.host_ms else None,
-            "warmup_s": self.warmup_s,
-            "tainted": any(block.throttled for block in self.blocks),
-            **summary(reading for block in self.blocks for reading in (block.before, block.after)),
-        }
-
-    def details(self) -> dict[str, Any]:
-        """What belongs beside the samples: which are outliers, rounds, what was set aside, and the GPU's readings."""
-        return {
-            "outliers": outliers(self.samples_ms),
-            "rounds": [len(block.samples_ms) for block in self.blocks],
-            "telemetry": [[asdict(block.before), asdict(block.after)] for block in self.blocks],
-            "set_aside_ms": [block.samples_ms for block in self.set_aside],
-            "host_ms": self.host_ms,
-        }
-
-
 class Sampler:
     """Takes samples of a call that has been compiled already, round by round, and makes a latency of all of them.
 
@@ -157,8 +77,8 @@ class Sampler:
     ) -> None:
         self._device, self._timing = device, timing
         self._telemetry = telemetry_of(device) if telemetry is None else telemetry
-        self._open = partial(source_of, call, device, timing.block_seconds, cold=cache == "cold", capture=capture)
-        self._source: Source | None = None
+        self._open = partial(timer_of, call, device, timing.block_seconds, cold=cache == "cold", capture=capture)
+        self._timer: Timer | None = None
         self._blocks: list[Block] = []
         self._set_aside: list[Block] = []
         self._warmup_s = 0.0
@@ -169,18 +89,18 @@ class Sampler:
         A block in which the GPU was throttled is set aside and measured once more.
         """
         start = time.perf_counter()
-        source = self._source = self._source or self._open()
-        _warm_up(source.sample, self._timing)
+        timer = self._timer = self._timer or self._open()
+        _warm_up(timer.sample, self._timing)
         self._warmup_s += time.perf_counter() - start
         limits = (
             self._timing.seconds if seconds is None else seconds,
             self._timing.least(self._device) if least is None else least,
         )
-        block = self._block(source, *limits)
+        block = self._block(timer, *limits)
         if block.throttled:
             self._set_aside.append(block)
             time.sleep(_PAUSE_SECONDS)
-            block = self._block(source, *limits)
+            block = self._block(timer, *limits)
         self._blocks.append(block)
         return block
 
@@ -190,20 +110,20 @@ class Sampler:
         Raises:
             ValueError: There was no round yet.
         """
-        if self._source is None or not self._blocks:
+        if self._timer is None or not self._blocks:
             raise ValueError("a latency needs at least one round of samples, got none")
         return Latency(
             list(self._blocks),
             self._timing.target,
-            self._source.timer,
-            list(self._source.host_ms),
+            self._timer.name,
+            list(self._timer.host_ms),
             self._warmup_s,
             list(self._set_aside),
         )
 
-    def _block(self, source: Source, seconds: float, least: int) -> Block:
+    def _block(self, timer: Timer, seconds: float, least: int) -> Block:
         before = self._telemetry.read()
-        samples, ended = _collect(source.sample, seconds, least, self._timing.target)
+        samples, ended = _collect(timer.sample, seconds, least, self._timing.target)
         return Block(samples, ended, before, self._telemetry.read())
 
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ import typer
 
 from kernels import IMPLEMENTATIONS, unsupported
 
-from ..case.axes import UsageError
-from ..commands.run import RUNS, refuse
 from ..device.environment import command_line, describe
+from ..errors import Exit, RunFolderError, UsageError
 from ..locks import locked
-from ..results.folder import RunFolderError
+from ..results.folder import new_run_path
 from .folder import LearningFolder
 from .training import SPLIT, Recipe, train
 from .variants import DEFAULT, QUICK, Variant, chosen
 
-FAILED_EXIT = 1
 QUICK_SEEDS, SEEDS = 2, 8
 # Kept back of the minutes for what follows the trainings.
 _REPORT_SECONDS = 20.0
@@ -36,44 +33,47 @@ Task = tuple[Variant, int]
 
 
 @dataclass(frozen=True)
-class LearnRequest:
-    """What is to be trained, in the command's own words; `seeds` is how many, from 0 on."""
+class Plan:
+    """What is to be trained: variants and seeds in the order of training, how, by which implementation, how long."""
 
-    out: Path | None = None
-    seeds: int | None = None
-    minutes: float = 10.0
-    variants: tuple[str, ...] = ()
-    implementation: str = "unfold"
-    quick: bool = False
-    resume: bool = False
-
-    def tasks(self) -> list[Task]:
-        """Variants and seeds in the order of training: every variant from one seed before the next seed.
-
-        Raises:
-            UsageError: No variant has a name as asked for.
-        """
-        patterns = [name for text in self.variants for name in text.split(",")]
-        variants = chosen(patterns or (QUICK if self.quick else DEFAULT))
-        seeds = self.seeds or (QUICK_SEEDS if self.quick else SEEDS)
-        return [(variant, seed) for seed in range(seeds) for variant in variants]
+    tasks: Sequence[Task]
+    recipe: Recipe
+    implementation: str
+    minutes: float
 
 
-def run_learn(request: LearnRequest) -> int:
-    """Train what is asked for and leave its folder; return the exit code: 1 if a training failed."""
-    deadline = time.monotonic() + 60 * request.minutes - _REPORT_SECONDS
-    out = request.out or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-learn"  # noqa: DTZ005
-    try:
-        tasks, recipe = request.tasks(), Recipe()
-        _require_trainable(request.implementation, [variant for variant, _ in tasks])
-        with locked(out):
-            folder = LearningFolder(out, _environment(request, tasks, recipe), resume=request.resume)
-            left = [(variant, seed) for variant, seed in tasks if (variant.name, seed) not in folder.done]
-            failed = _train_all(left, recipe, request.implementation, deadline, folder)
-    except (UsageError, RunFolderError) as error:
-        return refuse(error)
-    typer.echo(f"{len(folder.done)} trainings are in {out}; their page: python -m reports.learning {out}")
-    return FAILED_EXIT if failed else 0
+def tasks_of(patterns: Sequence[str], seeds: int | None, *, quick: bool) -> list[Task]:
+    """Variants and seeds in the order of training: every variant from one seed before the next seed.
+
+    Args:
+        patterns: Of variants' names, comma-separated; the default choice if there are none.
+        seeds: How many, from 0 on; as many as usual if None.
+        quick: Fewer of both, where they are not given.
+
+    Raises:
+        UsageError: No variant has a name as asked for.
+    """
+    names = [name for text in patterns for name in text.split(",")]
+    variants = chosen(names or (QUICK if quick else DEFAULT))
+    count = seeds or (QUICK_SEEDS if quick else SEEDS)
+    return [(variant, seed) for seed in range(count) for variant in variants]
+
+
+def run_learn(plan: Plan, out: Path | None, *, resume: bool) -> tuple[Exit, Path]:
+    """Train what is planned into a folder; the exit code, 1 if a training failed, and the folder.
+
+    Raises:
+        SuiteError: It cannot be trained here, or the folder holds another run.
+    """
+    deadline = time.monotonic() + 60 * plan.minutes - _REPORT_SECONDS
+    path = out or new_run_path("learn")
+    _require_trainable(plan.implementation, [variant for variant, _ in plan.tasks])
+    with locked(path):
+        folder = LearningFolder(path, _environment(plan), resume=resume)
+        left = [(variant, seed) for variant, seed in plan.tasks if (variant.name, seed) not in folder.done]
+        failed = _train_all(replace(plan, tasks=left), deadline, folder)
+    typer.echo(f"{len(folder.done)} trainings are in {path}")
+    return (Exit.FAILED if failed else Exit.OK), path
 
 
 def _require_trainable(implementation: str, variants: Sequence[Variant]) -> None:
@@ -85,50 +85,48 @@ def _require_trainable(implementation: str, variants: Sequence[Variant]) -> None
             raise UsageError(f"{implementation} cannot train here: {reason}")
 
 
-def _environment(request: LearnRequest, tasks: Sequence[Task], recipe: Recipe) -> Row:
+def _environment(plan: Plan) -> Row:
     environment = describe(torch.device("cpu"), command_line())
     environment["versions"]["scikit-learn"] = version("scikit-learn")
     environment["learning"] = {
         "split": SPLIT,
-        "recipe": asdict(recipe),
-        "recipe_in_words": str(recipe),
-        "implementation": request.implementation,
-        "variants": list(dict.fromkeys(variant.name for variant, _ in tasks)),
-        "seeds": len({seed for _, seed in tasks}),
-        "minutes": request.minutes,
+        "recipe": asdict(plan.recipe),
+        "recipe_in_words": str(plan.recipe),
+        "implementation": plan.implementation,
+        "variants": list(dict.fromkeys(variant.name for variant, _ in plan.tasks)),
+        "seeds": len({seed for _, seed in plan.tasks}),
+        "minutes": plan.minutes,
         "processes": _cores(),
     }
     return environment
 
 
-def _train_all(
-    tasks: Sequence[Task], recipe: Recipe, implementation: str, deadline: float, folder: LearningFolder
-) -> int:
+def _train_all(plan: Plan, deadline: float, folder: LearningFolder) -> int:
     """Train until all is done or the time is over, a row each; return how many failed."""
     failed = 0
-    for count, row in enumerate(_rows(tasks, recipe, implementation, deadline), 1):
+    for count, row in enumerate(_rows(plan, deadline), 1):
         folder.add(row)
         failed += row["status"] != "ok"
         outcome = f"{row['accuracy']:.2%} in {row['seconds']:.1f} s" if row["status"] == "ok" else row["reason"]
-        typer.echo(f"[{count}/{len(tasks)}] {row['variant']} seed {row['seed']}  {outcome}")
+        typer.echo(f"[{count}/{len(plan.tasks)}] {row['variant']} seed {row['seed']}  {outcome}")
     return failed
 
 
-def _rows(tasks: Sequence[Task], recipe: Recipe, implementation: str, deadline: float) -> Iterator[Row]:
+def _rows(plan: Plan, deadline: float) -> Iterator[Row]:
     """The rows as trainings end. None is started that would end after the deadline, going by the longest so far."""
-    longest, waiting = 0.0, list(reversed(tasks))
+    longest, waiting = 0.0, list(reversed(plan.tasks))
     running: dict[Future[Row], Task] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_cores(), context, _one_thread) as pool:
         while waiting or running:
             while waiting and len(running) < _cores() and time.monotonic() + longest <= deadline:
                 variant, seed = waiting.pop()
-                running[pool.submit(train, variant, seed, recipe, implementation)] = variant, seed
+                running[pool.submit(train, variant, seed, plan.recipe, plan.implementation)] = variant, seed
             if not running:
                 typer.echo(f"the time is over: {len(waiting)} trainings are left out", err=True)
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                row = _row(running.pop(future), future, implementation)
+                row = _row(running.pop(future), future, plan.implementation)
                 longest = max(longest, row.get("seconds", 0.0))
                 yield row
 

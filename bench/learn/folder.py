@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..results.folder import SCHEMA_VERSION, RunFolder, RunFolderError, replace_text
+from ..errors import RunFolderError
+from ..results.columns import SCHEMA_VERSION
+from ..results.folder import RunFolder, replace_text
 
 TABLE = "learning.csv"
 COLUMNS = (

@@ -7,7 +7,7 @@ from functools import partial
 
 from kernels import BottleneckNet, LocalRelation2d, Problem, Stage, pointwise_stem, spatial_conv
 
-from ..case.axes import UsageError
+from ..errors import UsageError
 
 KERNEL_SIZES = (3, 5, 7)
 # The layer's options at the largest window, where the article's claims are; the table at every one.

@@ -1,4 +1,4 @@
-"""What is known of a case before it runs: whether it can, what it has to do, and the memory that it takes."""
+"""What is known of a case before it runs: whether it can, and the memory that it takes."""
 
 import torch
 
@@ -6,7 +6,6 @@ from kernels import predicted_bytes, unsupported
 
 from ..case.case import Case
 from ..case.networks import network_bytes, network_refusal
-from ..cost.bounds import Work, mode_work
 from ..cost.complexity import ITEMSIZE
 
 _MIB = 2**20
@@ -29,13 +28,6 @@ def refusal(case: Case, device: torch.device) -> str | None:
             compiled=case.torch_compile,
         )
     return unsupported(case.implementation, case.problem, device, backward=case.backward)
-
-
-def work_of(case: Case) -> Work | None:
-    """What a GPU has to do for a case; None where no bound is known: for layer and network, and for most yardsticks."""
-    if case.yardstick is not None:
-        return case.yardstick.work(case)
-    return mode_work(case.problem, case.mode) if case.scope == "operator" else None
 
 
 def predicted_mib(case: Case, device: torch.device) -> float:

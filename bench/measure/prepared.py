@@ -1,6 +1,6 @@
 """What cases that pose the same share while they are measured: tensors, and what these give in float64."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -15,6 +15,7 @@ from ..device.timing import Call
 from .check import TOLERANCES, Error, Expected, error_of, expect
 from .prepared_network import PreparedNetworks
 from .workloads import Tensors, build, call, draw, layer_parts
+from .yardsticks import TIMED
 
 
 class Prepared(Protocol):
@@ -65,7 +66,9 @@ class PreparedProblem:
         if self.scope != "layer":
             return {}
         workloads = layer_parts(self.problem, self.tensors, case.implementation)
-        return {name: in_turn([call(one, case.mode) for one in of_part]) for name, of_part in workloads.items()}
+        return {
+            name: one_after_another([call(one, case.mode) for one in of_part]) for name, of_part in workloads.items()
+        }
 
     def error(self, case: Case) -> Error:
         """The largest relative error of the output and, where gradients are taken, of these."""
@@ -80,6 +83,13 @@ def prepare(case: Case, device: torch.device) -> Prepared:
     return PreparedProblem(case.problem, case.scope, device)
 
 
-def in_turn(calls: Sequence[Call]) -> Call:
+def callable_of(case: Case, device: torch.device, prepared: Callable[[Case], Prepared] | None = None) -> Call:
+    """What is timed of a case: a yardstick, or what follows from its tensors, which `prepared` may have already."""
+    if case.implementation in TIMED:
+        return TIMED[case.implementation](case, device)
+    return (prepare(case, device) if prepared is None else prepared(case)).timed(case)
+
+
+def one_after_another(calls: Sequence[Call]) -> Call:
     """A call of several, one after the other."""
     return lambda: [one() for one in calls]

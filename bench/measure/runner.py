@@ -1,27 +1,74 @@
-"""The steps of cases, in the process that measures: each leaves columns of a row, whatever comes of it."""
+"""The steps that measuring a case is made of, in the process that measures. A failure is a result, no exception."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
 from kernels import describe_settings
 
 from ..case.case import Case
-from ..device.energy import energy_per_call_mj
-from ..device.first_call import FirstCall, first_call
-from ..device.memory import free_bytes, inputs_mib, release, unmeasurable, weigh
 from ..device.nvml import telemetry_of
-from ..device.timers import capture_failures
-from ..device.timing import Call, Latency, Timing, measure
-from ..results.folder import Row
+from ..device.resources import (
+    FirstCall,
+    energy_per_call_mj,
+    first_call,
+    free_bytes,
+    inputs_mib,
+    release,
+    unmeasurable,
+    weigh,
+)
+from ..device.timers import Call, capture_failures
+from ..device.timing import Timing, measure
+from ..errors import in_a_line
+from ..results.columns import Row
+from ..samples import Latency
 from .preflight import predicted_mib, refusal
-from .prepared import Prepared, prepare
-from .steps import Step
+from .prepared import Prepared, callable_of, prepare
 
 _MIB = 2**20
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step gave.
+
+    Args:
+        columns: Columns of the case's row.
+        status: Set where the case ends here: what became of it.
+        reason: Why, in a line.
+        latency: The samples of a round.
+        usable: Whether the process can go on; a sticky error of CUDA leaves it unable to.
+        first: The case's first call, where this step made it.
+        capture_failed: Whether the process captures no more CUDA graphs: what comes next belongs in another one.
+        parts: The samples of the case's parts, under the names that their columns begin with.
+    """
+
+    columns: Row = field(default_factory=dict)
+    status: str | None = None
+    reason: str | None = None
+    latency: Latency | None = None
+    usable: bool = True
+    first: FirstCall | None = None
+    capture_failed: bool = False
+    parts: Mapping[str, Latency] = field(default_factory=dict)
+
+
+class CaseRunner(Protocol):
+    """Somebody who takes the steps of cases, here or in another process."""
+
+    def prepare(self, case: Case) -> StepResult:
+        """Refuse a case, or check its results and weigh its memory; nothing is timed."""
+
+    def round(self, case: Case) -> StepResult:
+        """Take the samples of one round of a prepared case."""
+
+    def fits(self, case: Case) -> StepResult:
+        """Call a case once, prepared or not, neither checked nor timed: whether the memory is enough for it."""
 
 
 class _Refused(Exception):  # noqa: N818
@@ -36,11 +83,11 @@ class _Refused(Exception):  # noqa: N818
 class Runner:
     """Takes the steps of cases on one device, in this process, and keeps the last problem's tensors for the next case.
 
-    What a case times is built anew for every turn: a kept graph of `unfold` may fill the memory that the others need.
+    What a case times is built anew for every round: a kept graph of `unfold` may fill the memory that the others need.
 
     Args:
         device: Where the cases run.
-        timing: How long a turn is measured.
+        timing: How long a round is measured.
     """
 
     device: torch.device
@@ -48,72 +95,73 @@ class Runner:
     _prepared: Prepared | None = None
     _posed: object = None
 
-    def prepare(self, case: Case) -> Step:
+    def prepare(self, case: Case) -> StepResult:
         """Refuse a case, or check its results and weigh its memory."""
         return self._guarded(self._weigh, case)
 
-    def turn(self, case: Case, *, capture: bool = True) -> Step:
-        """Take the samples of one turn; with `capture`, a short call may be replayed from a CUDA graph."""
+    def round(self, case: Case, *, capture: bool = True) -> StepResult:
+        """Take the samples of one round; with `capture`, a short call may be replayed from a CUDA graph."""
         # A kept graph is of another stream, and cannot be captured; a network is timed with its launches, as it is run.
         capture = capture and case.mode != "backward" and case.scope != "network"
         return self._guarded(lambda *known: self._sample(*known, capture=capture), case)
 
-    def fits(self, case: Case) -> Step:
-        """Call a case once: "out_of_memory" is in the row where the memory is not enough."""
+    def fits(self, case: Case) -> StepResult:
+        """Call a case once: "out_of_memory" is the status where the memory is not enough."""
         return self._guarded(self._try, case)
 
-    def _guarded(self, step: Callable[[Case, Row], Step], case: Case) -> Step:
-        """Take a step; every failure becomes columns of the row, so that the sweep goes on."""
-        row: Row = {}
+    def _guarded(self, step: Callable[[Case, Row], StepResult], case: Case) -> StepResult:
+        """Take a step; every failure becomes a status, so that the sweep goes on."""
+        columns: Row = {}
         try:
-            taken = step(case, row)
+            taken = step(case, columns)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)  # so that an error of a kernel is this case's
         except _Refused as refused:
-            return Step({**row, "status": refused.status, "reason": str(refused)})
+            return StepResult(columns, refused.status, str(refused))
         except Exception as error:  # noqa: BLE001  every case leaves a row, and the sweep goes on
             self._prepared = None
-            failed = {**row, **_failure(error)}
+            status, reason = _failure(error)
         else:
             return taken
         usable = still_usable(self.device)
-        return Step(failed if usable else {**failed, "status": "crashed"}, usable=usable)
+        return StepResult(columns, status if usable else "crashed", reason, usable=usable)
 
-    def _weigh(self, case: Case, row: Row) -> Step:
+    def _weigh(self, case: Case, columns: Row) -> StepResult:
         """Fill in what is known of a case before it is timed."""
         reason, first = refusal(case, self.device), None
         if reason is not None:
             raise _Refused("unsupported", reason)
         if case.yardstick is None:
-            row["predicted_mib"] = predicted_mib(case, self.device)
+            columns["predicted_mib"] = predicted_mib(case, self.device)
             if case.scope != "network":  # whose layers have each their own
-                row["settings"] = describe_settings(
+                columns["settings"] = describe_settings(
                     case.implementation, case.problem, self.device, backward=case.backward
                 )
-            self._require_memory(row["predicted_mib"])
-            first = self._require_correct(case, row)
-            row["inputs_mib"] = inputs_mib(self._drawn(case).inputs(case))
+            self._require_memory(columns["predicted_mib"])
+            first = self._require_correct(case, columns)
+            columns["inputs_mib"] = inputs_mib(self._drawn(case).inputs(case))
         timed = self._timed(case)
         timed()
         if unmeasurable(self.device) is None:
-            row |= weigh(timed, self.device).columns()
-        # Once, and not in every turn, as its window is long.
+            columns |= weigh(timed, self.device).columns()
+        # Once, and not in every round, as its window is long.
         if self.timing.energy and self.device.type == "cuda" and case.cache == "hot":
-            row["energy_mj"] = energy_per_call_mj(timed, self.device, telemetry_of(self.device))
-        return Step(row, first=first)
+            columns["energy_mj"] = energy_per_call_mj(timed, self.device, telemetry_of(self.device))
+        return StepResult(columns, first=first)
 
-    def _sample(self, case: Case, row: Row, *, capture: bool) -> Step:
+    def _sample(self, case: Case, columns: Row, *, capture: bool) -> StepResult:
         parts = self._drawn(case).parts(case) if case.yardstick is None else {}
         whole, *of_parts = (
             self._measured(timed, case, capture=capture) for timed in (self._timed(case), *parts.values())
         )
-        return Step(row, whole, capture_failed=bool(capture_failures), parts=dict(zip(parts, of_parts, strict=True)))
+        of_name = dict(zip(parts, of_parts, strict=True))
+        return StepResult(columns, latency=whole, capture_failed=bool(capture_failures), parts=of_name)
 
     def _measured(self, timed: Call, case: Case, *, capture: bool) -> Latency:
         timed()  # in a worker that took over, what was compiled has to be loaded first
         return measure(timed, self.device, self.timing, case.cache, capture=capture)
 
-    def _try(self, case: Case, row: Row) -> Step:
+    def _try(self, case: Case, columns: Row) -> StepResult:
         # Nothing of the case before may take memory, nor of this one for the next.
         self._prepared = None
         release(self.device)
@@ -121,15 +169,12 @@ class Runner:
             self._timed(case)()
         finally:
             self._prepared = None
-        return Step(row)
+        return StepResult(columns)
 
     def _timed(self, case: Case) -> Call:
-        """What is timed: a yardstick or an implementation."""
-        if case.yardstick is not None and case.yardstick.timed is not None:
-            return case.yardstick.timed(case, self.device)
-        return self._drawn(case).timed(case)
+        return callable_of(case, self.device, self._drawn)
 
-    def _require_correct(self, case: Case, row: Row) -> FirstCall | None:
+    def _require_correct(self, case: Case, columns: Row) -> FirstCall | None:
         """Compare a case's results with those in float64; its first call, unless an earlier case has made it."""
         prepared, first = self._drawn(case), None
         checked = (case.implementation, case.torch_compile, case.backward)
@@ -137,7 +182,7 @@ class Runner:
             first = first_call(lambda: prepared.timed(case), self.device)
             prepared.errors[checked] = prepared.error(case)
         error = prepared.errors[checked]
-        row["error"] = None if math.isnan(error.value) else error.value
+        columns["error"] = None if math.isnan(error.value) else error.value
         if not error.value <= error.tolerance:
             reason = f"relative error {error.value:.2e} against float64, at most {error.tolerance:.0e}"
             raise _Refused("incorrect", reason)
@@ -168,9 +213,9 @@ def still_usable(device: torch.device) -> bool:
     return True
 
 
-def _failure(error: Exception) -> dict[str, str]:
-    text = (str(error).strip() or repr(error)).splitlines()[0]
+def _failure(error: Exception) -> tuple[str, str]:
+    """The status and the reason that an exception gives a case."""
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
         sign in str(error) for sign in _OUT_OF_MEMORY
     )
-    return {"status": "out_of_memory" if memory else "error", "reason": f"{type(error).__name__}: {text}"}
+    return "out_of_memory" if memory else "error", in_a_line(error)

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..case.axes import UsageError
+from ..errors import UsageError
 
 _DISASSEMBLE = ("nvdisasm", "-c")
 _RESOURCES = ("cuobjdump", "--dump-resource-usage")

@@ -1,4 +1,4 @@
-"""One invocation of `python -m bench offline`: from the words of the command to tables, files and an exit code."""
+"""`python -m bench offline`: from kernels to compile to tables, files and an exit code."""
 
 import csv
 import json
@@ -13,38 +13,34 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from ..case.axes import UsageError
+from ..errors import Exit, Interrupted, UsageError
 from ..processes import spread
 from .binaries import require_tools
-from .examine import Report, Task, examine, tasks_of
+from .examine import Report, Task, examine
 from .limits import RECORD, changes, misses, read_record, write_record
 from .tables import print_reports
 
-FAILED_EXIT, USAGE_EXIT, INTERRUPTED_EXIT = 1, 2, 130
-
 
 @dataclass(frozen=True)
-class OfflineRequest:
-    """What a user asked for, in the command's own words."""
+class Files:
+    """Where the results go: a folder for each kernel's texts and binary, a file for the table, the record."""
 
-    archs: str
-    kernels: tuple[str, ...]
-    axes: tuple[str, ...]
     dump: Path | None = None
     csv: Path | None = None
     record: bool = False
-    check: bool = False
 
 
-def run_offline(request: OfflineRequest) -> int:
-    """Compile what is asked for, show it and leave its files; return the exit code."""
-    try:
-        require_tools()
-        tasks = tasks_of(request.archs, request.kernels, request.axes)
-        _require_places(request)
-    except UsageError as error:
-        typer.echo(f"error: {error}", err=True)
-        return USAGE_EXIT
+def run_offline(tasks: Sequence[Task], files: Files, *, check: bool) -> Exit:
+    """Compile kernels, show what became of them and leave the files; the exit code, 1 where one does not compile.
+
+    With `check`, it is 1 also where a limit is missed.
+
+    Raises:
+        UsageError: The compiler is not here, or a file cannot be written.
+        Interrupted: Somebody pressed Ctrl-C.
+    """
+    require_tools()
+    _require_places(files)
     reports: dict[Task, Report] = {}
     failures: dict[Task, Exception] = {}
     started = monotonic()
@@ -54,36 +50,35 @@ def run_offline(request: OfflineRequest) -> int:
                 failures[task] = result
                 continue
             reports[task] = result
-            if request.dump:
-                _dump(result, request.dump)
+            if files.dump:
+                _dump(result, files.dump)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted: {len(reports)} of {len(tasks)} kernels are compiled", err=True)
-        return INTERRUPTED_EXIT
+        raise Interrupted(f"{len(reports)} of {len(tasks)} kernels are compiled") from None
     done = [reports[task] for task in tasks if task in reports]
     print_reports(done, Console())
     typer.echo(f"\n{len(done)} kernels compiled by triton {version('triton')} in {monotonic() - started:.0f} s")
     for task, failure in failures.items():
         typer.echo(f"{task.name} does not compile: {failure}")
-    kept = _conclude(done, request)
-    return FAILED_EXIT if failures or (request.check and not kept) else 0
+    kept = _conclude(done, files)
+    return Exit.FAILED if failures or (check and not kept) else Exit.OK
 
 
-def _require_places(request: OfflineRequest) -> None:
+def _require_places(files: Files) -> None:
     """Make the folder of the dump, and see that it and the CSV can be written.
 
     Raises:
         UsageError: One of them cannot.
     """
     try:
-        if request.dump:
-            request.dump.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=request.dump):
+        if files.dump:
+            files.dump.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=files.dump):
                 pass
-        if request.csv:
-            with request.csv.open("a", encoding="utf-8"):
+        if files.csv:
+            with files.csv.open("a", encoding="utf-8"):
                 pass
     except OSError as error:
-        raise UsageError(f"cannot write {error.filename or request.dump}: {error.strerror}") from None
+        raise UsageError(f"cannot write {error.filename or files.dump}: {error.strerror}") from None
 
 
 def _results(tasks: Sequence[Task]) -> Iterator[tuple[Task, Report | Exception]]:
@@ -106,20 +101,20 @@ def _dump(report: Report, folder: Path) -> None:
         (folder / f"{report.task.name}.{ending}").write_bytes(data)
 
 
-def _conclude(reports: Sequence[Report], request: OfflineRequest) -> bool:
+def _conclude(reports: Sequence[Report], files: Files) -> bool:
     """Write the CSV and the record, and say which limits are missed; whether all is as it should be."""
     rows = [report.row() for report in reports]
-    if request.dump:
-        typer.echo(f"texts, binaries and numbers are in {request.dump}")
-    if request.csv:
+    if files.dump:
+        typer.echo(f"texts, binaries and numbers are in {files.dump}")
+    if files.csv:
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        with request.csv.open("w", newline="", encoding="utf-8") as file:
+        with files.csv.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        typer.echo(f"the table is in {request.csv}")
+        typer.echo(f"the table is in {files.csv}")
     triton = version("triton")
-    if request.record:
+    if files.record:
         write_record(rows, triton)
         typer.echo(f"recorded in {RECORD}")
     record = read_record(triton)

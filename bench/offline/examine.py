@@ -7,11 +7,11 @@ from typing import Any
 
 from kernels import CompiledKernel, Problem, compile_fused
 
-from ..case.axes import AXES, UsageError, parse_axis
+from ..case.axes import AXES, parse_axis
 from ..case.sweeps import SWEEPS, Sweep, expand
 from ..cost.bounds import KERNELS, bounds_us, kernel_work
-from ..cost.chips import CHIPS
-from ..cost.occupancy import MULTIPROCESSORS, occupancy
+from ..cost.chips import CHIPS, MULTIPROCESSORS, occupancy
+from ..errors import UsageError
 from .binaries import disassemble, resource_usage
 from .sass import Code, Instruction, by_unit, bytes_of, parse_code, parse_resources, spill_bytes
 

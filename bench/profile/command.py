@@ -1,30 +1,27 @@
-"""One invocation of `python -m bench profile`: from the words of the command to a folder with a profile of one case."""
+"""`python -m bench profile`: from the words of the command to a folder with a profile of one case."""
 
 import json
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import typer
 
-from ..case.axes import UsageError
-from ..case.chosen import Chosen, choose
-from ..commands.run import RUNS, Request, refuse
+from ..case.request import Chosen, Request, choose
 from ..cost.metrics import counts
 from ..device.calibration import bounding_chip
 from ..device.device import device_name
 from ..device.timing import Timing
+from ..errors import Unavailable, UsageError, WorkerError
 from ..locks import locked
-from ..results.folder import RunFolderError
+from ..results.folder import new_run_path
 from ..run.messages import Setup
-from ..run.worker import Worker, WorkerError
-from ..unavailable import Unavailable
-from .expected import Predictions, predict
+from ..run.worker import Worker
+from .expected import Expected, expected_counters
 from .memory_plot import draw_memory
 from .nsight import Counted, count
 from .page import NSIGHT, OPERATIONS, PAGE, PICTURE, PROTON, SUMMARY, TRACE, Profile, page, write_operations
@@ -32,58 +29,48 @@ from .proton import Ran, read_proton, record_proton, require_proton
 from .recording import name_compiled_loops, record_trace
 from .trace import read_trace
 
-FAILED_EXIT = 1
 LOG = "worker.log"
 
 T = TypeVar("T")
 
 
-class _Refused(Exception):  # noqa: N818
-    """The case does not run; the message is its status and reason."""
+def run_profile(text: str, request: Request, out: Path | None, calls: int, timeout: float) -> None:
+    """Profile one case into a folder.
 
+    Args:
+        text: RUN:LINE, or words of a case's label.
+        request: What else names the case, in the command's own words.
+        out: The folder; the run's, or a new one under reports/runs if None.
+        calls: How many calls are profiled.
+        timeout: Seconds for an instrument.
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a user asked for: a case in the command's own words, where the profile goes, and how much of it."""
-
-    text: str
-    request: Request
-    out: Path | None = None
-    calls: int = 5
-    timeout: float = 600.0
-
-
-def run_profile(wanted: Wanted) -> int:
-    """Profile one case; return the exit code."""
+    Raises:
+        SuiteError: No case is named, it does not run, or its folder cannot be made.
+    """
     with ExitStack() as held:
-        try:
-            device = wanted.request.torch_device()
-            chosen = choose(wanted.text, wanted.request, device)
-            if chosen.run is not None:
-                held.enter_context(locked(chosen.run))  # a run that is being measured is left alone
-            folder = wanted.out or _place(chosen)
-            _require_new(folder)
-        except (UsageError, RunFolderError) as error:
-            return refuse(error)
+        device = request.torch_device()
+        chosen = choose(text, request, device)
+        if chosen.run is not None:
+            held.enter_context(locked(chosen.run))  # a run that is being measured is left alone
+        folder = out or _place(chosen)
+        _require_new(folder)
         typer.echo(f"profiling {chosen.case.label()} on {device}", err=True)
         try:
-            profile = _Session(chosen, device, folder, wanted).profile()
-        except _Refused as refused:
+            profile = _Session(chosen, device, folder, calls, timeout).profile()
+        except UsageError:
             shutil.rmtree(folder)
-            return refuse(refused)
+            raise
         except WorkerError as error:
-            typer.echo(f"error: {error}; see {folder / LOG}", err=True)
-            return FAILED_EXIT
+            raise WorkerError(f"{error}; see {folder / LOG}") from None
     for name, reason in profile.missing.items():
         typer.echo(f"{name}: {reason}")
     typer.echo(f"the profile is in {folder / PAGE}")
-    return 0
 
 
 def _place(chosen: Chosen) -> Path:
     if chosen.run is not None:
         return chosen.run / "profiles" / str(chosen.line)
-    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-profile"  # noqa: DTZ005
+    return new_run_path("profile")
 
 
 def _require_new(folder: Path) -> None:
@@ -108,20 +95,21 @@ class _Session:
     chosen: Chosen
     device: torch.device
     folder: Path
-    wanted: Wanted
+    calls: int
+    timeout: float
 
     def profile(self) -> Profile:
         """Look at the case with every instrument, and write the folder."""
         case, folder = self.chosen.case, self.folder
         (folder / SUMMARY).write_text(json.dumps(case.parameters(), indent=1) + "\n", encoding="utf-8")
-        known, machine, predictions = self._trace()
+        known, machine, expected = self._trace()
         trace = read_trace(folder / TRACE)
         missing: dict[str, str] = {}
         if self.device.type == "cuda" and trace.device is None:
             missing["GPU trace"] = "torch.profiler saw no kernel: CUPTI, which it asks, may not be permitted"
         proton = _tried("Proton", self._proton, missing)
         counted = _tried("Nsight Compute", self._nsight, missing)
-        profile = Profile(case.label(), machine, known, trace, proton, counted, predictions, missing)
+        profile = Profile(case.label(), machine, known, trace, proton, counted, expected, missing)
         write_operations(trace, folder / OPERATIONS)
         draw_memory(trace, case.label(), known.get("predicted_mib"), folder / PICTURE)
         (folder / PAGE).write_text(page(profile), encoding="utf-8")
@@ -130,35 +118,35 @@ class _Session:
         return profile
 
     def _worker(self) -> Worker:
-        return Worker(Setup(str(self.device), Timing()), self.folder / LOG, self.wanted.timeout)
+        return Worker(Setup(str(self.device), Timing()), self.folder / LOG, self.timeout)
 
-    def _trace(self) -> tuple[dict[str, Any], str, Predictions]:
-        """Check the case and weigh its memory, then trace it; what is known of it, the machine, and predictions."""
+    def _trace(self) -> tuple[dict[str, Any], str, Expected]:
+        """Check the case and weigh its memory, then trace it; what is known of it, the machine, and expected."""
         case, device = self.chosen.case, self.device
         with self._worker() as worker:
             if device.type == "cpu":
                 worker.call(name_compiled_loops)
             step = worker.prepare(case)
-            if "status" in step.row:
-                raise _Refused(f"{case.label()} is not profiled: {step.row['status']}, {step.row['reason']}")
-            worker.call(record_trace, case, device, (self.folder / TRACE).resolve(), self.wanted.calls)
+            if step.status is not None:
+                raise UsageError(f"{case.label()} is not profiled: {step.status}, {step.reason}")
+            worker.call(record_trace, case, device, (self.folder / TRACE).resolve(), self.calls)
             name, (chip, _) = worker.call(device_name, device), worker.call(bounding_chip, device)
         # Only here, where the worker has ended, as compiling on all cores would disturb what it times.
-        predictions = predict(case, chip) if device.type == "cuda" else Predictions({})
-        return {**counts(case), **step.row}, f"{name}, torch {torch.__version__}", predictions
+        expected = expected_counters(case, chip) if device.type == "cuda" else Expected({})
+        return {**counts(case), **step.columns}, f"{name}, torch {torch.__version__}", expected
 
     def _proton(self) -> list[Ran]:
         require_proton(self.device)
         path = (self.folder / PROTON).resolve()
         with self._worker() as worker:
-            worker.call(record_proton, self.chosen.case, self.device, path, self.wanted.calls)
+            worker.call(record_proton, self.chosen.case, self.device, path, self.calls)
         return read_proton(path)
 
     def _nsight(self) -> list[Counted]:
         if self.device.type != "cuda":
             raise Unavailable("it counts in GPUs, and this is a CPU")
         case, cold = self.folder / SUMMARY, self.chosen.case.cache == "cold"
-        return count(case, str(self.device), self.folder / NSIGHT, self.wanted.timeout, cold=cold)
+        return count(case, str(self.device), self.folder / NSIGHT, self.timeout, cold=cold)
 
 
 def _tried(name: str, look: Callable[[], list[T]], missing: dict[str, str]) -> list[T]:

@@ -6,10 +6,10 @@ Under the names of Nsight's counters, so that both stand side by side.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..case.axes import UsageError
 from ..case.case import Case
 from ..cost.bounds import MODES, Work, bounds_us, kernel_work
 from ..cost.chips import CHIPS, Chip
+from ..errors import UsageError
 from ..offline.binaries import require_tools
 from ..offline.examine import ARCHITECTURES, Report, Task, examine
 from ..processes import spread
@@ -30,8 +30,8 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """The predictions of a case's kernels by the name that profilers give them, and what could not be predicted."""
+class Expected:
+    """The expected of a case's kernels by the name that profilers give them, and what could not be predicted."""
 
     kernels: Mapping[str, Prediction]
     notes: tuple[str, ...] = ()
@@ -42,19 +42,19 @@ def symbol(kernel: str) -> str:
     return f"local_relation_{kernel}_kernel"
 
 
-def predict(case: Case, chip: Chip | None) -> Predictions:
-    """The predictions of the fused kernels of a case on a chip; none for other implementations and scopes."""
+def expected_counters(case: Case, chip: Chip | None) -> Expected:
+    """The expected of the fused kernels of a case on a chip; none for other implementations and scopes."""
     if case.implementation != "triton" or case.scope not in _SCOPES:
-        return Predictions({}, (f"only kernels of triton in the scopes {' and '.join(_SCOPES)} are predicted",))
+        return Expected({}, (f"only kernels of triton in the scopes {' and '.join(_SCOPES)} are predicted",))
     if chip is None:
-        return Predictions({}, ("the GPU's rates are not known (bench/cost/chips.py), so there are no bounds",))
+        return Expected({}, ("the GPU's rates are not known (bench/cost/chips.py), so there are no bounds",))
     bounds = {}
     for kernel in MODES[case.mode]:
         work = kernel_work(case.problem, kernel)
         bounds[symbol(kernel)] = Prediction(kernel, bounds_us(work, chip), _bound(work, chip))
     compiled, notes = _compiled(case, chip)
     offline = {name: offline_counters(report, chip) for name, report in compiled.items()}
-    return Predictions({name: replace(one, offline=offline.get(name, {})) for name, one in bounds.items()}, notes)
+    return Expected({name: replace(one, offline=offline.get(name, {})) for name, one in bounds.items()}, notes)
 
 
 def _compiled(case: Case, chip: Chip) -> tuple[dict[str, Report], tuple[str, ...]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import ROOT
-from ..unavailable import Unavailable
+from ..errors import Unavailable
 
 _STALL = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
 STALLS = (
@@ -55,7 +55,7 @@ class Counted:
 
 
 def command(ncu: str, case: Path, device: str, log: Path, *, cold: bool) -> list[str]:
-    """What counts in the kernels of `bench.profile.nsight_target`, between cudaProfilerStart and Stop, at its own clocks.
+    """What counts in the kernels of `bench.profile.nsight_target`, between Start and Stop, at the GPU's own clocks.
 
     From a cold cache, ncu flushes all of them before each kernel; else it leaves them as they are.
     """

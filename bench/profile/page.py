@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .expected import Predictions
+from .expected import Expected
 from .memory_plot import largest_steps, peak_of, shortened
 from .nsight import COUNTERS, Counted
 from .proton import Ran
@@ -33,7 +33,7 @@ class Profile:
     trace: Trace
     proton: Sequence[Ran] = ()
     counted: Sequence[Counted] = ()
-    predictions: Predictions = field(default_factory=lambda: Predictions({}))
+    expected: Expected = field(default_factory=lambda: Expected({}))
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, float | str]:
@@ -73,14 +73,14 @@ def page(profile: Profile) -> str:
     for timeline in filter(None, (profile.trace.device, profile.trace.host)):
         parts += _timeline(timeline, profile.trace)
     parts += _memory(profile)
-    if profile.predictions.kernels:
+    if profile.expected.kernels:
         parts += _bounds(profile)
     if profile.proton:
         parts += _proton(profile)
     if profile.counted:
         parts += _nsight(profile)
     notes = [f"- {name}: {reason}." for name, reason in profile.missing.items()]
-    notes += [f"- Predictions: {note}." for note in profile.predictions.notes]
+    notes += [f"- Expected: {note}." for note in profile.expected.notes]
     parts += ["## What there is not", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
 
@@ -158,7 +158,7 @@ def _memory(profile: Profile) -> Iterator[str]:
 def _bounds(profile: Profile) -> Iterator[str]:
     ran = {one.name: one.total / one.count for one in profile.trace.main.operations}
     yield "## Against the bounds"
-    predicted = profile.predictions.kernels
+    predicted = profile.expected.kernels
     names = list(next(iter(predicted.values())).bounds_us)
     rows = []
     for name, one in predicted.items():
@@ -206,7 +206,7 @@ def _figure(number: float) -> str:
 def _nsight(profile: Profile) -> Iterator[str]:
     yield "## Nsight Compute"
     for one in sorted(profile.counted, key=lambda one: one.counters.get("time, ns", 0.0), reverse=True):
-        predicted = profile.predictions.kernels.get(one.kernel)
+        predicted = profile.expected.kernels.get(one.kernel)
         columns: list[Mapping[str, float]] = [one.counters]
         columns += [] if predicted is None else [predicted.offline, predicted.bound]
         yield f"### `{shortened(readable(one.kernel))}`, launches: {one.launches}"

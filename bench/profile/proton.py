@@ -11,7 +11,7 @@ import torch
 
 from ..case.case import Case
 from ..cost.metrics import counts
-from ..unavailable import Unavailable
+from ..errors import Unavailable
 from .recording import Steady
 
 _SCOPE, _TIME = "profiled calls", "time (ns)"

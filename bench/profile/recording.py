@@ -6,8 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
 from ..case.case import Case
-from ..device.timers import Call
-from ..measure.prepared import prepare
+from ..measure.prepared import callable_of
 from .trace import CALL
 
 _WARMUP_CALLS = 3
@@ -18,13 +17,6 @@ def name_compiled_loops() -> None:
     import torch._inductor.config as inductor  # noqa: PLC0415  heavy, and of use in this process alone
 
     inductor.cpp.enable_kernel_profile = True
-
-
-def callable_of(case: Case, device: torch.device) -> Call:
-    """What is profiled: the same as is timed."""
-    if case.yardstick is not None and case.yardstick.timed is not None:
-        return case.yardstick.timed(case, device)
-    return prepare(case, device).timed(case)
 
 
 def record_trace(case: Case, device: torch.device, path: Path, calls: int) -> None:

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import geometric_mean
 
-from scipy.stats import gmean
-
-from .folder import PARAMETERS, Row, RunFolderError
-from .intervals import Ratio, ratio_of_medians
-from .reading import DEFAULT_FLOOR, Key, Run, number
+from ..errors import Exit, RunFolderError
+from .columns import PARAMETERS, Row
+from .folder import RunFolder
+from .intervals import Ratio, devices_of, margin_of, ratio_of_medians, turns_of
+from .reading import Key, Run, number
 
 MIN_SAMPLES = 7
 SAME, FASTER, SLOWER, UNCLEAR = "SAME", "FASTER", "SLOWER", "UNCLEAR"
@@ -31,7 +32,6 @@ VERDICTS: Mapping[str, str] = {
 }
 # How the reason of a case begins that was left out because the whole run's time was over.
 NOT_RUN = "not run"
-NOTHING_WORSE, REGRESSION, USAGE, WRONG_RESULTS, NO_EVIDENCE = range(5)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Comparison:
     def mean(self) -> tuple[float | None, int]:
         """The geometric mean of our ratios, B over A, and over how many pairs it is taken; None over none."""
         ratios = [pair.ratio for pair in self.judged if pair.ratio is not None]
-        return (float(gmean(ratios)) if ratios else None), len(ratios)
+        return (geometric_mean(ratios) if ratios else None), len(ratios)
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -111,15 +111,15 @@ class Comparison:
         return dict(found.most_common()) | ({"yardstick, not ours": yardsticks} if yardsticks else {})
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> Exit:
         """0 nothing worse, 1 a confirmed regression, 3 incorrect results, 4 not enough evidence."""
         verdicts = set(self.counts)
         if INCORRECT in verdicts:
-            return WRONG_RESULTS
+            return Exit.INCORRECT
         if verdicts & {VANISHED, FAILED, SLOWER}:
-            return REGRESSION
+            return Exit.FAILED
         timed = verdicts & {SAME, FASTER, UNCLEAR}
-        return NO_EVIDENCE if not timed or any(self._may_be_worse(pair) for pair in self.judged) else NOTHING_WORSE
+        return Exit.NO_EVIDENCE if not timed or any(self._may_be_worse(pair) for pair in self.judged) else Exit.OK
 
     def _may_be_worse(self, pair: Pair) -> bool:
         """Whether a slow-down beyond the margin cannot be excluded."""
@@ -133,7 +133,10 @@ def compare(a: Run, b: Run, settings: Settings) -> Comparison:
         RunFolderError: The runs are of different devices, or a noise floor is no share.
     """
     warnings = [*a.warnings, *b.warnings, *_device_warnings(a, b, settings)]
-    margin, margin_from = _margin(a, b, settings)
+    unsampled = [str(run.path) for run in (a, b) if not RunFolder(run.path).samples_path.exists()]
+    warnings += [f"{path} has no samples.jsonl: without samples no difference can be judged." for path in unsampled]
+    _require_shares(settings)
+    margin, margin_from = margin_of(a, b, settings.tolerance)
     keys = list({**a.rows, **b.rows})
     moved = max((_moved(_pair(key, a, b, margin, settings)) for key in keys if _is_yardstick(key)), default=0.0)
     if moved > margin:
@@ -147,6 +150,13 @@ def compare(a: Run, b: Run, settings: Settings) -> Comparison:
     return Comparison(a.path, b.path, margin, margin_from, settings.confidence, pairs, warnings)
 
 
+def _require_shares(settings: Settings) -> None:
+    if not 0 <= settings.tolerance < 1:
+        raise RunFolderError(f"the tolerance must be a share from 0 to 1, got {settings.tolerance}")
+    if not 0 < settings.confidence < 1:
+        raise RunFolderError(f"the confidence must be between 0 and 1, got {settings.confidence}")
+
+
 def _is_yardstick(key: Key) -> bool:
     return key[PARAMETERS.index("kind")] == "yardstick"
 
@@ -157,9 +167,10 @@ def _moved(pair: Pair) -> float:
 
 
 def _device_warnings(a: Run, b: Run, settings: Settings) -> list[str]:
-    if a.devices == b.devices and len(a.devices) <= 1:
+    of_a, of_b = devices_of(a), devices_of(b)
+    if of_a == of_b and len(of_a) <= 1:
         return []
-    named = [" and ".join(sorted(run.devices)) or "no device" for run in (a, b)]
+    named = [" and ".join(sorted(devices)) or "no device" for devices in (of_a, of_b)]
     if not settings.across_devices:
         raise RunFolderError(
             f"{a.path} ran on {named[0]}, {b.path} on {named[1]}: times of different devices say nothing of the code; "
@@ -168,29 +179,13 @@ def _device_warnings(a: Run, b: Run, settings: Settings) -> list[str]:
     return [f"A ran on {named[0]}, B on {named[1]}: a difference may be the device's."]
 
 
-def _margin(a: Run, b: Run, settings: Settings) -> tuple[float, str]:
-    """The share within which times are the same: the larger of the noise floor and the tolerance, and its origin."""
-    if not 0 <= settings.tolerance < 1:
-        raise RunFolderError(f"the tolerance must be a share from 0 to 1, got {settings.tolerance}")
-    if not 0 < settings.confidence < 1:
-        raise RunFolderError(f"the confidence must be between 0 and 1, got {settings.confidence}")
-    candidates = [(settings.tolerance, "the tolerance")]
-    for run in (a, b):
-        if run.noise_floor is not None:
-            candidates.append((run.noise_floor, f"the noise floor that doctor measured for {run.path}"))
-        elif not run.in_turns:
-            floor = DEFAULT_FLOOR.get(run.device_type, max(DEFAULT_FLOOR.values()))
-            candidates.append((floor, f"the default noise floor on {run.device_type}: no doctor measured it"))
-    return max(candidates, key=lambda candidate: candidate[0])
-
-
 def _pair(key: Key, a: Run, b: Run, margin: float, settings: Settings) -> Pair:
     rows = a.rows.get(key), b.rows.get(key)
     a_ms, b_ms = _time(rows[0]), _time(rows[1])
     if a_ms is None or b_ms is None:
         verdict, why = _untimed(*rows)
         return Pair(key, verdict, a_ms, b_ms, why=why)
-    turns_a, turns_b = ([turn for turn in run.samples.get(key, []) if len(turn)] for run in (a, b))
+    turns_a, turns_b = (turns_of(run, key) for run in (a, b))
     fewest = min(sum(map(len, turns)) for turns in (turns_a, turns_b))
     if fewest < MIN_SAMPLES:
         why = f"{fewest} samples, at least {MIN_SAMPLES} are needed"
@@ -198,7 +193,7 @@ def _pair(key: Key, a: Run, b: Run, margin: float, settings: Settings) -> Pair:
     # A seed of each case's own: its interval does not depend on which others there are.
     seed = settings.seed ^ zlib.crc32("\0".join(key).encode())
     interval = ratio_of_medians(turns_a, turns_b, settings.confidence, seed)
-    tainted = [name for name, row in zip("AB", rows, strict=True) if row and row.get("tainted") in {True, "True"}]
+    tainted = [name for name, row in zip("AB", rows, strict=True) if row and row.get("tainted")]
     verdict = UNCLEAR if tainted else _verdict(interval, margin)
     why = f"throttled in {' and '.join(tainted)}" if tainted else ""
     return Pair(key, verdict, a_ms, b_ms, interval.value, interval, why)

@@ -1,4 +1,4 @@
-"""The run folder: what a sweep leaves on disk and a report reads. Free of torch.
+"""Writing a run folder: what a sweep leaves on disk. Free of torch.
 
 A run is a folder with `results.jsonl` (one case a line, on disk before the next case starts), `results.csv` (the same
 as a table), `samples.jsonl` (the raw latencies) and `environment.json`.
@@ -10,99 +10,19 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..cost.metrics import METRICS
+from ..errors import RunFolderError
+from .columns import COLUMNS, PARAMETERS, SCHEMA_VERSION, Row
 
-SCHEMA_VERSION = 4
-
-# What was asked: the case, the Problem's fields by name among it.
-PARAMETERS = (
-    "implementation",
-    "kind",
-    "mode",
-    "scope",
-    "batch",
-    "channels",
-    "height",
-    "width",
-    "kernel_size",
-    "m",
-    "stride",
-    "padding",
-    "dilation",
-    "composability",
-    "padding_mode",
-    "channel_order",
-    "prior",
-    "dtype",
-    "memory_format",
-    "cache",
-    "depth",
-    "torch_compile",
-)
-# What came of it; a number that was not measured is empty, never 0.
-OUTCOMES = (
-    "status",
-    "reason",
-    "device",
-    "settings",
-    "error",
-    "latency_ms",
-    "latency_p20_ms",
-    "latency_p80_ms",
-    "latency_low_ms",
-    "latency_high_ms",
-    "samples",
-    "outliers",
-    "stop",
-    "timer",
-    "host_ms",
-    "warmup_s",
-    "compile_s",
-    "tune_s",
-    "inputs_mib",
-    "peak_mib",
-    "predicted_mib",
-    "reserved_mib",
-    "driver_mib",
-    "tainted",
-    "sm_mhz",
-    "memory_mhz",
-    "temperature_c",
-    "power_w",
-    "throttle",
-    "energy_mj",
-    "fingerprint",
-    "host",
-    "gpu_uuid",
-    "gpus_busy",
-    *METRICS,
-    "largest_batch",
-    "aggregation_ms",
-    "projections_ms",
-)
-COLUMNS = PARAMETERS + OUTCOMES
-# Columns that later versions of the schema brought; the others were there from the first.
-SINCE = {
-    **dict.fromkeys(("kind", "cache", "bound", "bound_fraction", "settings"), 2),
-    **dict.fromkeys(("latency_low_ms", "latency_high_ms", "outliers", "stop", "timer", "host_ms", "warmup_s"), 3),
-    **dict.fromkeys(("compile_s", "tune_s", "inputs_mib", "reserved_mib", "driver_mib", "energy_mj"), 3),
-    **dict.fromkeys(("tainted", "sm_mhz", "memory_mhz", "temperature_c", "power_w", "throttle", "fingerprint"), 3),
-    **dict.fromkeys(("bound_memory_ms", "bound_arithmetic_ms", "bound_exp_ms", "bound_issue_ms"), 4),
-    **dict.fromkeys(("depth", "torch_compile", "largest_batch", "aggregation_ms", "projections_ms"), 4),
-    **dict.fromkeys(("aggregation_macs", "projections_macs"), 4),
-    **dict.fromkeys(("host", "gpu_uuid", "gpus_busy"), 4),
-}
-KINDS = ("implementation", "yardstick")
-STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
-
-Row = dict[str, Any]
+RUNS = Path("reports", "runs")
 
 
-class RunFolderError(ValueError):
-    """A folder cannot be written as a new run, or read as one."""
+def new_run_path(name: str) -> Path:
+    """A folder for something that is made now, named by the time of day."""
+    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"  # noqa: DTZ005  a name for people, in their own time
 
 
 @dataclass(frozen=True)
@@ -169,9 +89,7 @@ class RunFolder:
         """Write a case's row and samples, and what belongs beside these, on disk when this returns."""
         unknown = row.keys() - set(COLUMNS)
         if unknown:
-            raise ValueError(
-                f"a row has the columns of bench.results.folder.COLUMNS, got also {', '.join(sorted(unknown))}"
-            )
+            raise ValueError(f"a row has the columns of bench.results.columns, got also {', '.join(sorted(unknown))}")
         case = {name: row[name] for name in PARAMETERS}
         _append(self.samples_path, json.dumps({**case, "samples_ms": list(samples_ms), **(details or {})}) + "\n")
         _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
@@ -181,18 +99,21 @@ class RunFolder:
         """What environment.json holds.
 
         Raises:
-            RunFolderError: The folder has none, it is no JSON object, or a newer version of the suite wrote it.
+            RunFolderError: The folder has none, it is no JSON object, or another version of the suite wrote it.
         """
         try:
             environment = json.loads(self.environment_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunFolderError(f"{self.path} is not a run folder: it has no environment.json") from None
+        except UnicodeError:
+            raise RunFolderError(f"{self.environment_path} is not UTF-8 text") from None
         except json.JSONDecodeError as error:
             raise RunFolderError(f"{self.environment_path} is not JSON: {error}") from None
         version = environment.get("schema_version") if isinstance(environment, dict) else None
-        if not isinstance(version, int) or version > SCHEMA_VERSION:
+        if version != SCHEMA_VERSION:
             raise RunFolderError(
-                f"{self.environment_path} has schema_version {version!r}, this suite reads up to {SCHEMA_VERSION}"
+                f"{self.environment_path} has schema_version {version!r}, and this suite reads {SCHEMA_VERSION}: "
+                "measure the run anew, or read it with the version of the suite that wrote it"
             )
         return dict(environment)
 

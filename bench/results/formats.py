@@ -3,17 +3,18 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from .comparison import NO_EVIDENCE, NOTHING_WORSE, REGRESSION, VERDICTS, WRONG_RESULTS, Comparison, Pair
-from .folder import PARAMETERS, RunFolderError
+from ..errors import Exit
+from .columns import PARAMETERS
+from .comparison import VERDICTS, Comparison, Pair
 
-OUTCOMES: Mapping[int, str] = {
-    NOTHING_WORSE: "nothing is worse",
-    REGRESSION: "regression confirmed",
-    WRONG_RESULTS: "incorrect results",
-    NO_EVIDENCE: "not enough evidence",
+OUTCOMES: Mapping[Exit, str] = {
+    Exit.OK: "nothing is worse",
+    Exit.FAILED: "regression confirmed",
+    Exit.INCORRECT: "incorrect results",
+    Exit.NO_EVIDENCE: "not enough evidence",
 }
 # How cases are named where they differ: a letter before the value, or the value alone.
 _SHORT = {"batch": "N", "channels": "C", "kernel_size": "k", "m": "m", "stride": "s", "padding": "p", "dilation": "d"}
@@ -42,10 +43,10 @@ def as_markdown(comparison: Comparison) -> str:
     title, *facts = _summary(comparison)
     parts = [f"### Benchmark: {title}", "\n".join(f"- {_escape(fact)}" for fact in facts)]
     if shown:
-        parts.append(_markdown_table(shown, names))
+        parts.append(_pairs_table(shown, names))
     if folded:
         parts.append(f"<details><summary>{len(folded)} more cases</summary>\n")
-        parts += [_markdown_table(folded, names), "</details>"]
+        parts += [_pairs_table(folded, names), "</details>"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,17 +89,6 @@ FORMATS: Mapping[str, Callable[[Comparison], str]] = {
 }
 
 
-def formatter(name: str) -> Callable[[Comparison], str]:
-    """The function that writes a format.
-
-    Raises:
-        RunFolderError: There is no such format.
-    """
-    if name not in FORMATS:
-        raise RunFolderError(f"there is no format {name!r}: expected {', '.join(FORMATS)}")
-    return FORMATS[name]
-
-
 def _summary(comparison: Comparison) -> list[str]:
     """The outcome, then sentences about it."""
     counts = ", ".join(f"{count} {verdict}" for verdict, count in comparison.counts.items()) or "no cases"
@@ -137,10 +127,15 @@ def _outcome(pair: Pair) -> dict[str, Any]:
     return {**found, "ratio_low": low, "ratio_high": high, "why": pair.why}
 
 
-def _markdown_table(pairs: list[Pair], names: list[str]) -> str:
-    lines: list[tuple[str, ...]] = [_HEADER, ("---", "---", "---:", "---:", "---:", "---", "---")]
-    lines += [tuple(_escape(cell) for cell in _row(pair, names)) for pair in pairs]
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()) -> str:
+    """A table in Markdown, its cells escaped; the columns of these places are flush right."""
+    rule = ["---:" if place in numbers else "---" for place in range(len(head))]
+    lines = [head, rule, *([_escape(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _pairs_table(pairs: list[Pair], names: list[str]) -> str:
+    return markdown_table(_HEADER, [_row(pair, names) for pair in pairs], numbers=(2, 3, 4))
 
 
 def _escape(text: str) -> str:

@@ -1,15 +1,24 @@
-"""How well samples fix the ratio of two medians: a bootstrap interval that knows of autocorrelation and of turns."""
+"""How sure a difference of two runs is: the interval of a ratio of medians, and the margin of what counts as the same.
+
+The interval is a bootstrap's that knows of autocorrelation and of turns.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from ..errors import RunFolderError
+from .reading import Key, Run
+
 Samples = NDArray[np.float64]
 REPLICATES = 4000
+# Between runs of one code on one machine, where no doctor measured it: other processes, memory layout, clocks.
+DEFAULT_FLOOR = {"cuda": 0.02, "cpu": 0.05}
 
 
 @dataclass(frozen=True)
@@ -83,3 +92,53 @@ def turns_reach(a: Sequence[Samples], b: Sequence[Samples], confidence: float) -
     variance = sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / freedom
     error = math.sqrt(variance * (1 / len(a) + 1 / len(b)))
     return float(stdtrit(freedom, (1 + confidence) / 2)) * error
+
+
+def turns_of(run: Run, key: Key) -> list[Samples]:
+    """The positive samples of a case, an array for each turn that has any."""
+    arrays = (np.asarray(line.samples_ms, dtype=np.float64) for line in run.samples.get(key, []))
+    return [kept for array in arrays if len(kept := array[np.isfinite(array) & (array > 0)])]
+
+
+def devices_of(run: Run) -> set[str]:
+    """The models that a run was measured on."""
+    named = {str(_device(run)["name"])} if _device(run).get("name") else set()
+    return named | {str(row["device"]) for row in run.rows.values() if row.get("device")}
+
+
+def margin_of(a: Run, b: Run, tolerance: float) -> tuple[float, str]:
+    """The share within which times are the same: the larger of the noise floor and the tolerance, and its origin.
+
+    Raises:
+        RunFolderError: What a doctor measured is no share.
+    """
+    candidates = [(tolerance, "the tolerance")]
+    for run in (a, b):
+        floor = noise_floor_of(run)
+        if floor is not None:
+            candidates.append((floor, f"the noise floor that doctor measured for {run.path}"))
+        elif not any(len(turns) > 1 for turns in run.samples.values()):  # else samples hold the noise between processes
+            kind = str(_device(run).get("type", "cpu"))
+            default = DEFAULT_FLOOR.get(kind, max(DEFAULT_FLOOR.values()))
+            candidates.append((default, f"the default noise floor on {kind}: no doctor measured it"))
+    return max(candidates, key=lambda candidate: candidate[0])
+
+
+def noise_floor_of(run: Run) -> float | None:
+    """The share by which two runs of the same code differ, as `doctor` measured it; None if it did not.
+
+    Raises:
+        RunFolderError: It is there, and no share.
+    """
+    doctor = run.environment.get("doctor")
+    floor = doctor.get("noise_floor") if isinstance(doctor, dict) else None
+    if floor is None:
+        return None
+    if not isinstance(floor, (int, float)) or not 0 <= floor < math.inf:
+        raise RunFolderError(f"{run.path}: the doctor's noise_floor must be a share of at least 0, got {floor!r}")
+    return float(floor)
+
+
+def _device(run: Run) -> Mapping[str, Any]:
+    device = run.environment.get("device")
+    return device if isinstance(device, dict) else {}

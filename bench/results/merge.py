@@ -1,4 +1,4 @@
-"""`python -m bench merge`: one run out of many of the same sweep, as its shards. Free of torch.
+"""One run out of many of the same sweep, as its shards. Free of torch.
 
 Nothing is lost: what becomes no row of the merged run is in its set_aside.jsonl or discarded.txt, and the parts stay as
 they are.
@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from ..errors import RunFolderError
 from ..locks import locked
-from .folder import PARAMETERS, SCHEMA_VERSION, Row, RunFolder, RunFolderError
-from .recovery import Key, Recovered, read, rewrite
+from .columns import PARAMETERS, Row
+from .folder import RunFolder
+from .reading import Key, Run, read_run
+from .recovery import rewrite
 
-USAGE_EXIT = 2
 # The rows that another part's were taken for, a JSON object a line: the part and the row.
 SET_ASIDE = "set_aside.jsonl"
+# How a case is named.
+_TOLD = frozenset(
+    {"implementation", "mode", "scope", "batch", "channels", "height", "width", "kernel_size", "m", "stride", "dtype"}
+)
 # So many conflicts are named one by one.
 _NAMED = 20
 # What should be alike in parts that are to be compared with one another.
@@ -29,15 +33,6 @@ _ALIKE: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "versions": lambda one: one["versions"],
     "method": lambda one: one["method"],
 }
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run that is to be merged."""
-
-    path: Path
-    environment: Mapping[str, Any]
-    content: Recovered
 
 
 @dataclass(frozen=True)
@@ -51,24 +46,8 @@ class Clash:
     same: bool
 
 
-def merge_folders(paths: Sequence[Path], out: Path) -> int:
-    """Merge run folders into a new one and say what was found; return the exit code."""
-    try:
-        with _read(paths, out) as parts:
-            folder, clashes = merge(parts, out)
-            warnings = list(_warnings(parts, clashes))
-    except (RunFolderError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        return USAGE_EXIT
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    done = {key for part in parts for key in part.content.rows}
-    typer.echo(f"{len(done)} of the sweep's {parts[0].environment['sweep']['cases']} cases are in {folder.csv_path}")
-    return 0
-
-
 @contextmanager
-def _read(paths: Sequence[Path], out: Path) -> Iterator[list[Part]]:
+def read_parts(paths: Sequence[Path], out: Path) -> Iterator[list[Run]]:
     """The runs at the paths, which no other process may write meanwhile.
 
     Raises:
@@ -89,15 +68,11 @@ def _read(paths: Sequence[Path], out: Path) -> Iterator[list[Part]]:
     with ExitStack() as held:
         for path in paths:
             held.enter_context(locked(path))
-        yield [Part(path, one, read(RunFolder(path))) for path, one in zip(paths, environments, strict=True)]
+        yield [read_run(path) for path in paths]
 
 
 def _environment(path: Path) -> dict[str, Any]:
     environment = RunFolder(path).environment()
-    if environment["schema_version"] != SCHEMA_VERSION:
-        raise RunFolderError(
-            f"{path} has schema_version {environment['schema_version']}, and version {SCHEMA_VERSION} is merged"
-        )
     if "sweep" not in environment:
         raise RunFolderError(f"{path} does not say of which sweep it is, so it cannot be merged")
     return environment
@@ -107,39 +82,35 @@ def _sweep(sweep: Mapping[str, Any]) -> str:
     return f"{sweep['name']}, {sweep['cases']} cases, {sweep['digest']}"
 
 
-def merge(parts: Sequence[Part], out: Path) -> tuple[RunFolder, list[Clash]]:
+def merge(parts: Sequence[Run], out: Path) -> tuple[RunFolder, list[Clash]]:
     """Write the parts' cases as one run, and what two parts have."""
-    chosen: dict[Key, Part] = {}
+    chosen: dict[Key, Run] = {}
     clashes = []
     for part in parts:
-        for key, row in part.content.rows.items():
+        for key, row in part.rows.items():
             former = chosen.setdefault(key, part)
             if former is part:
                 continue
             # A measured row counts more than one that failed; of two alike, the part that was named first.
-            better = row["status"] == "ok" and former.content.rows[key]["status"] != "ok"
+            better = row["status"] == "ok" and former.rows[key]["status"] != "ok"
             kept, other = (part, former) if better else (former, part)
             chosen[key] = kept
-            theirs = other.content.rows[key]
-            clashes.append(Clash(key, kept.path, other.path, theirs, theirs == kept.content.rows[key]))
+            theirs = other.rows[key]
+            clashes.append(Clash(key, kept.path, other.path, theirs, theirs == kept.rows[key]))
     folder = RunFolder.create(out, _merged_environment(parts))
-    rewrite(
-        folder,
-        Recovered(
-            rows={key: part.content.rows[key] for key, part in chosen.items()},
-            texts={key: part.content.texts[key] for key, part in chosen.items()},
-            samples={key: part.content.samples[key] for key, part in chosen.items() if key in part.content.samples},
-            discarded=tuple(line for part in parts for line in part.content.discarded),
-            warnings=(),
-        ),
-    )
+    content = Run(out, folder.environment())
+    for key, part in chosen.items():
+        content.rows[key], content.texts[key] = part.rows[key], part.texts[key]
+        content.samples[key] = part.samples.get(key, [])
+    content.discarded = [line for part in parts for line in part.discarded]
+    rewrite(folder, content)
     conflicts = [{"run": str(clash.other), **clash.row} for clash in clashes if not clash.same]
     if conflicts:
         (out / SET_ASIDE).write_text("".join(json.dumps(one) + "\n" for one in conflicts), encoding="utf-8")
     return folder, clashes
 
 
-def _merged_environment(parts: Sequence[Part]) -> dict[str, Any]:
+def _merged_environment(parts: Sequence[Run]) -> dict[str, Any]:
     """That of the first part, for the whole sweep, with all devices and every part's own."""
     first = {name: value for name, value in parts[0].environment.items() if name not in {"shard", "earlier", "parts"}}
     devices = {json.dumps(one): one for part in parts for one in part.environment["devices"]}
@@ -152,10 +123,10 @@ def _merged_environment(parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
-def _warnings(parts: Sequence[Part], clashes: Sequence[Clash]) -> Iterator[str]:
+def warnings_of(parts: Sequence[Run], clashes: Sequence[Clash]) -> Iterator[str]:
     """What a reader of the merged run has to know, in sentences."""
     for part in parts:
-        yield from (f"{part.path}: {warning}" for warning in part.content.warnings)
+        yield from (f"{part.path}: {warning}" for warning in part.warnings)
     for name, of in _ALIKE.items():
         strangers = [str(part.path) for part in parts if of(part.environment) != of(parts[0].environment)]
         if strangers:
@@ -168,12 +139,12 @@ def _warnings(parts: Sequence[Part], clashes: Sequence[Clash]) -> Iterator[str]:
     if len(conflicts) > _NAMED:
         yield f"{len(conflicts) - _NAMED} more conflicts are in {SET_ASIDE}"
     total = parts[0].environment["sweep"]["cases"]
-    missing = total - len({key for part in parts for key in part.content.rows})
+    missing = total - len({key for part in parts for key in part.rows})
     if missing:
         yield f"{missing} of the sweep's {total} cases are in none of the parts{_missing_shards(parts)}"
 
 
-def _missing_shards(parts: Sequence[Part]) -> str:
+def _missing_shards(parts: Sequence[Run]) -> str:
     """Which shards are not among the parts, where these are shards of as many."""
     shards = [part.environment["shard"] for part in parts if "shard" in part.environment]
     counts = {shard["count"] for shard in shards}
@@ -187,8 +158,3 @@ def _missing_shards(parts: Sequence[Part]) -> str:
 def _label(row: Row) -> str:
     """A case in a few words."""
     return " ".join(f"{name}={row[name]}" for name in PARAMETERS if name in _TOLD)
-
-
-_TOLD = frozenset(
-    {"implementation", "mode", "scope", "batch", "channels", "height", "width", "kernel_size", "m", "stride", "dtype"}
-)

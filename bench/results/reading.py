@@ -1,148 +1,224 @@
-"""Reading a run for comparison: its rows by case, and their samples."""
+"""The one reader of run folders: rows and samples by case, whatever state the files are in. Nothing is written.
+
+Of a case that was run again the last row counts. `results.jsonl` comes before `results.csv`, which is all that a
+published run keeps.
+"""
 
 import csv
+import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from ..errors import RunFolderError
+from .columns import COLUMNS, PARAMETERS, STATUSES, TABLE, Row
+from .folder import RunFolder
 
-from .folder import KINDS, PARAMETERS, Row, RunFolder, RunFolderError
-from .intervals import Samples
-
+# The values of a case's parameters as texts, the same from JSON and from CSV.
 Key = tuple[str, ...]
-# Between runs of one code on one machine, where no doctor measured it: other processes, memory layout, clocks.
-DEFAULT_FLOOR = {"cuda": 0.02, "cpu": 0.05}
+# Lines that hold no row are moved here by whoever makes a run whole, so that nothing is deleted.
+DISCARDED = "discarded.txt"
+_NEEDED = ("implementation", "status")
+_NO_NUMBER = frozenset({"", "nan", "inf", "-inf"})
+_FLAGS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class SampleLine:
+    """A line of samples.jsonl; several of one case where it was measured in turns."""
+
+    text: str
+    samples_ms: list[float]
+    turn: int | None
 
 
 @dataclass
 class Run:
-    """A run's rows and samples by case; a case measured in turns has an array for each, others one.
+    """A run as its files have it.
 
-    `warnings` are sentences about what could not be read.
+    Args:
+        path: The folder.
+        environment: What environment.json holds.
+        rows: The last row of each case, in the order of the file.
+        texts: Their lines in results.jsonl, where there is one.
+        samples: Their lines of samples.
+        discarded: Lines that hold no row.
+        warnings: What was amiss, in sentences.
     """
 
     path: Path
     environment: dict[str, Any]
     rows: dict[Key, Row] = field(default_factory=dict)
-    samples: dict[Key, list[Samples]] = field(default_factory=dict)
+    texts: dict[Key, str] = field(default_factory=dict)
+    samples: dict[Key, list[SampleLine]] = field(default_factory=dict)
+    discarded: list[bytes] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def device_type(self) -> str:
-        """`cuda` or `cpu`."""
-        device = self.environment.get("device")
-        return str(device.get("type", "cpu")) if isinstance(device, dict) else "cpu"
-
-    @property
-    def devices(self) -> set[str]:
-        """The models that it ran on."""
-        device = self.environment.get("device")
-        named = {str(device["name"])} if isinstance(device, dict) and device.get("name") else set()
-        return named | {str(row["device"]) for row in self.rows.values() if row.get("device")}
-
-    @property
-    def in_turns(self) -> bool:
-        """Whether its cases were measured by several processes, so that its samples hold the noise between them."""
-        return any(len(turns) > 1 for turns in self.samples.values())
-
-    @property
-    def noise_floor(self) -> float | None:
-        """The share by which two runs of the same code differ, as `doctor` measured it; None if it did not.
-
-        Raises:
-            RunFolderError: It is there, and no share.
-        """
-        doctor = self.environment.get("doctor")
-        floor = doctor.get("noise_floor") if isinstance(doctor, dict) else None
-        if floor is None:
-            return None
-        if not isinstance(floor, (int, float)) or not 0 <= floor < math.inf:
-            raise RunFolderError(f"{self.path}: the doctor's noise_floor must be a share of at least 0, got {floor!r}")
-        return float(floor)
 
 
 def key_of(row: Mapping[str, Any]) -> Key:
-    """The case of a row, the same from JSON and from CSV."""
+    """What tells a case from every other."""
     return tuple("" if row.get(name) is None else str(row[name]) for name in PARAMETERS)
-
-
-def _filled(row: Mapping[str, Any], cache: str) -> Row:
-    """What rows of former versions do not tell, as it was then."""
-    compiled = row.get("torch_compile")
-    return {
-        "kind": row.get("kind") or KINDS[0],
-        "cache": row.get("cache") or cache,
-        "torch_compile": False if compiled is None else compiled,
-    }
 
 
 def number(row: Mapping[str, Any], name: str) -> float | None:
     """A column's number, None where it was not measured or is none."""
-    try:
-        value = float(row.get(name) or "nan")
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
+    value = row.get(name)
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def read_run(path: Path) -> Run:
-    """Read a run folder; of a case that was run again the last row counts.
+def read_run(path: Path, *, samples: bool = True) -> Run:
+    """Read a run folder.
 
     Raises:
-        RunFolderError: The folder holds no run, or neither results.jsonl nor results.csv.
+        RunFolderError: The folder holds no run of this version, or neither results.jsonl nor results.csv.
     """
     folder = RunFolder(path)
     run = Run(path, folder.environment())
-    read = _json_lines(folder.rows_path, run) if folder.rows_path.exists() else _csv_lines(folder.csv_path)
-    for row in read:
-        former = "cold" if run.device_type == "cuda" else "hot"
-        whole = {**row, **_filled(row, former)}
-        run.rows[key_of(whole)] = whole
-    if folder.samples_path.exists():
-        _read_samples(folder.samples_path, run)
+    if folder.rows_path.exists():
+        _read_json_rows(folder.rows_path, run)
     else:
-        run.warnings.append(f"{path} has no samples.jsonl: without samples no difference can be judged.")
+        _read_csv_rows(folder.csv_path, run)
+    if samples:
+        _read_samples(folder.samples_path, run)
     return run
+
+
+def row_at(path: Path, line: int) -> Row:
+    """The row of a line of results.jsonl, counted from 1.
+
+    Raises:
+        RunFolderError: The folder holds no run, there is no such line, or it is not a row.
+    """
+    folder = RunFolder(path)
+    folder.environment()
+    lines = _lines(folder.rows_path)
+    if not 1 <= line <= len(lines):
+        raise RunFolderError(f"{folder.rows_path} has lines 1 to {len(lines)}, got {line}")
+    row = _row(lines[line - 1])
+    if row is None:
+        raise RunFolderError(f"line {line} of {folder.rows_path} is not a row")
+    return row
+
+
+def _read_json_rows(path: Path, run: Run) -> None:
+    lines, seen = _lines(path), 0
+    for place, line in enumerate(lines, 1):
+        row = _row(line)
+        if row is None:
+            torn = place == len(lines) and not line.endswith(b"\n")
+            what = "was cut off while it was written" if torn else "is not a row"
+            run.warnings.append(f"line {place} of {path.name} {what}: left out")
+            run.discarded.append(line)
+            continue
+        seen += 1
+        key = _add(run, row)
+        run.texts[key] = line.decode().rstrip("\n") + "\n"
+    _warn_of_repeats(seen, run)
+
+
+def _read_csv_rows(path: Path, run: Run) -> None:
+    """The table's whole lines; columns that it lacks are empty, and those of no name here are kept as texts."""
+    # Not pandas.read_csv: it fills a line that was cut off with missing values instead of telling.
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        records = [record for record in csv.reader(io.StringIO(text, newline="")) if record]
+    except FileNotFoundError:
+        raise RunFolderError(f"{path.parent} holds neither results.jsonl nor results.csv") from None
+    except csv.Error as error:
+        raise RunFolderError(f"{path} is not a CSV table: {error}") from None
+    if not records:
+        run.warnings.append(f"{path.name} is empty: it has not even a header")
+        return
+    if not text.endswith("\n") and len(records) > 1:
+        records.pop()
+        run.warnings.append(f"the last line of {path.name} was cut off while it was written: left out")
+    header, *lines = records
+    missing = [name for name in _NEEDED if name not in header]
+    if missing:
+        raise RunFolderError(f"{path} has no column {' and no column '.join(missing)}")
+    absent = [name for name in COLUMNS if name not in header]
+    if absent:
+        run.warnings.append(f"{path.name} lacks {len(absent)} of {len(COLUMNS)} columns: {', '.join(absent)}")
+    whole = [line for line in lines if len(line) == len(header)]
+    if len(whole) < len(lines):
+        torn = len(lines) - len(whole)
+        run.warnings.append(f"{torn} of {path.name}'s lines cut off or glued together: left out")
+    unread: Counter[str] = Counter()
+    for line in whole:
+        cells = dict(zip(header, line, strict=True))
+        _add(run, {**dict.fromkeys(COLUMNS), **{name: _value(name, cell, unread) for name, cell in cells.items()}})
+    run.warnings += [f"{count} values in column {name} are no numbers: left out" for name, count in unread.items()]
+    _warn_of_repeats(len(whole), run)
+
+
+def _add(run: Run, row: Row) -> Key:
+    key = key_of(row)
+    run.rows.pop(key, None)  # so that the last row also has the last place
+    run.rows[key] = row
+    return key
+
+
+def _warn_of_repeats(seen: int, run: Run) -> None:
+    if seen > len(run.rows):
+        run.warnings.append(f"{seen - len(run.rows)} rows of cases that were run again: the last of each counts")
 
 
 def _read_samples(path: Path, run: Run) -> None:
     """Lines with a `turn` add to their case, others replace what it had."""
-    former = "cold" if run.device_type == "cuda" else "hot"
-    for line in _json_lines(path, run):
-        key = key_of({**line, **_filled(line, former)})
-        values = np.asarray(line.get("samples_ms") or [], dtype=np.float64)
-        values = values[np.isfinite(values) & (values > 0)]
-        if line.get("turn"):
-            run.samples.setdefault(key, []).append(values)
-        else:
-            run.samples[key] = [values] if len(values) else []
-
-
-def _json_lines(path: Path, run: Run) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a file; what is none is counted in a warning."""
     lost = 0
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError:
-                value = None
-            if isinstance(value, dict):
-                yield value
-            else:
-                lost += 1
+    for line in _lines(path):
+        found = _object(line)
+        if found is None or not isinstance(found.get("samples_ms"), list):
+            lost += 1
+            continue
+        key, kept = key_of(found), SampleLine(line.decode().rstrip("\n") + "\n", found["samples_ms"], found.get("turn"))
+        if key in run.rows:
+            run.samples[key] = [*run.samples.get(key, []), kept] if kept.turn else [kept]
     if lost:
-        run.warnings.append(f"{lost} of {path}'s lines are no JSON objects; left out.")
+        run.warnings.append(f"{lost} of {path.name}'s lines hold no samples: left out")
 
 
-def _csv_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of results.csv, which is all that a published run keeps."""
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line that names a case, or None."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
-    except FileNotFoundError:
-        raise RunFolderError(f"{path.parent} holds neither results.jsonl nor results.csv") from None
+        found = json.loads(line.decode())
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or not found.keys() >= set(PARAMETERS):
+        return None
+    # Only scalars make a key.
+    return found if all(isinstance(found[name], str | int) for name in PARAMETERS) else None
+
+
+def _row(line: bytes) -> Row | None:
+    found = _object(line)
+    if found is None or found.get("status") not in STATUSES or not found.keys() <= TABLE.keys():
+        return None
+    return {name: found.get(name) for name in COLUMNS}
+
+
+def _value(name: str, cell: str, unread: Counter[str]) -> Any:
+    """What a cell of results.csv holds."""
+    column = TABLE.get(name)
+    if column is None or column.type.json == "string":
+        return (int(cell) if name == "depth" and cell.isdecimal() else cell) if cell or name == "depth" else None
+    if column.type.json == "boolean":
+        return _FLAGS.get(cell.lower())
+    if cell.lower() in _NO_NUMBER:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        unread[name] += 1
+        return None
+    return int(value) if column.type.json == "integer" and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Stations at work side by side: each group goes to one that is free, and elsewhere if that one is lost."""
+"""Slots at work side by side: each group goes to one that is free, and elsewhere if that one is lost."""
 
 import threading
 from collections import deque
@@ -11,12 +11,11 @@ from typing import Any, Self, TypeVar
 import typer
 
 from ..case.case import Case
-from ..cost.metrics import counts
-from .schedule import Done
-from .slot import Group, Identity, Station
-from .worker import WorkerError
+from ..errors import WorkerError
+from .schedule import CaseResult
+from .slot import Group, Identity, Slot
 
-# A group that has lost so many stations is not given to another.
+# A group that has lost so many slots is not given to another.
 ATTEMPTS = 3
 _PATIENCE_SECONDS = 1.0
 
@@ -31,26 +30,26 @@ class _Task:
     attempts: int = 0
 
 
-class Crew:
-    """Some stations. A context: they are closed on the way out.
+class Dispatch:
+    """Some slots. A context: they are closed on the way out.
 
-    One station alone is asked from the caller's thread, so that a row can be on disk before the next case begins.
-    Several have a thread each, which lives as long as the station: a worker dies with the thread that started it.
+    One slot alone is asked from the caller's thread, so that a row can be on disk before the next case begins.
+    Several have a thread each, which lives as long as the slot: a worker dies with the thread that started it.
 
     Args:
-        stations: At least one.
+        slots: At least one.
     """
 
-    def __init__(self, stations: Sequence[Station]) -> None:
-        self._all = list(stations)
-        self._lanes = {station: ThreadPoolExecutor(1) for station in stations} if len(self._all) > 1 else {}
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._all = list(slots)
+        self._lanes = {slot: ThreadPoolExecutor(1) for slot in slots} if len(self._all) > 1 else {}
         self._at_work = self._all
-        self._identities: dict[Station, Identity] = {}
+        self._identities: dict[Slot, Identity] = {}
         self._tasks: deque[_Task] = deque()
         self._unfinished = 0
         self._changed = threading.Condition()
         self._stopped = False
-        self._asked: dict[Station, Future[Any]] = {}
+        self._asked: dict[Slot, Future[Any]] = {}
         self._loss: WorkerError | None = None
 
     def __enter__(self) -> Self:
@@ -60,37 +59,37 @@ class Crew:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        for station in self._late():
-            station.stop()
+        for slot in self._late():
+            slot.stop()
         for lane in self._lanes.values():
             lane.shutdown()
-        for station in self._all:
-            station.close()
+        for slot in self._all:
+            slot.close()
 
-    def open(self) -> dict[Station, Identity]:
-        """Start every station.
+    def open(self) -> dict[Slot, Identity]:
+        """Start every slot.
 
         Raises:
             DeviceInUse: A GPU belongs to another benchmark.
             WorkerError: None can be started.
         """
-        self._identities = self.each(lambda station: station.open())
+        self._identities = self.each(lambda slot: slot.open())
         return self._identities
 
-    def each(self, ask: Callable[[Station], T]) -> dict[Station, T]:
-        """What every station answers, all at once; one that is lost then is left out from now on.
+    def each(self, ask: Callable[[Slot], T]) -> dict[Slot, T]:
+        """What every slot answers, all at once; one that is lost then is left out from now on.
 
         Raises:
             WorkerError: None is left.
         """
         if not self._lanes:
-            return {station: ask(station) for station in self._all}
-        asked = {station: self._lanes[station].submit(ask, station) for station in self._at_work}
+            return {slot: ask(slot) for slot in self._all}
+        asked = {slot: self._lanes[slot].submit(ask, slot) for slot in self._at_work}
         self._asked.update(asked)
         answers = {}
-        for station, answer in asked.items():
+        for slot, answer in asked.items():
             try:
-                answers[station] = answer.result()
+                answers[slot] = answer.result()
             except WorkerError as error:
                 self._lose(error)
         self._at_work = list(answers)
@@ -98,11 +97,11 @@ class Crew:
             raise self._loss
         return answers
 
-    def run(self, groups: Sequence[Group]) -> Iterator[tuple[Station, Done]]:
-        """Every case as it ends, and the station that measured it.
+    def run(self, groups: Sequence[Group]) -> Iterator[tuple[Slot, CaseResult]]:
+        """Every case as it ends, and the slot that measured it.
 
         Raises:
-            WorkerError: All stations were lost before the last group was measured.
+            WorkerError: All slots were lost before the last group was measured.
         """
         self._tasks = deque(_Task(list(group)) for group in groups)
         self._unfinished = len(self._tasks)
@@ -110,19 +109,19 @@ class Crew:
         if self._loss is not None and self._unfinished:
             raise self._loss
 
-    def _side_by_side(self) -> Iterator[tuple[Station, Done]]:
-        """The stations' cases as they come."""
-        ended: SimpleQueue[tuple[Station, Done] | BaseException | None] = SimpleQueue()
+    def _side_by_side(self) -> Iterator[tuple[Slot, CaseResult]]:
+        """The slots' cases as they come."""
+        ended: SimpleQueue[tuple[Slot, CaseResult] | BaseException | None] = SimpleQueue()
 
-        def work(station: Station) -> None:
+        def work(slot: Slot) -> None:
             try:
-                for one in self._measured(station):
+                for one in self._measured(slot):
                     ended.put(one)
                 ended.put(None)
             except BaseException as error:  # noqa: BLE001  the caller's thread raises it
                 ended.put(error)
 
-        self._asked.update({station: self._lanes[station].submit(work, station) for station in self._at_work})
+        self._asked.update({slot: self._lanes[slot].submit(work, slot) for slot in self._at_work})
         working = len(self._at_work)
         while working:
             one = ended.get()
@@ -135,24 +134,24 @@ class Crew:
             else:
                 return  # whoever has not ended yet is about to, or tries to come back for nothing
 
-    def _measured(self, station: Station) -> Iterator[tuple[Station, Done]]:
-        """What a station measures of the tasks, until none is left or it is lost."""
+    def _measured(self, slot: Slot) -> Iterator[tuple[Slot, CaseResult]]:
+        """What a slot measures of the tasks, until none is left or it is lost."""
         while (task := self._next()) is not None:
             task.attempts += 1
             try:
-                for done in station.measure(tuple(task.left)):
-                    task.left.remove(done.case)
-                    yield station, done
+                for result in slot.measure(tuple(task.left)):
+                    task.left.remove(result.case)
+                    yield slot, result
             except WorkerError as error:
                 if self._stopped:
                     return
                 self._lose(error)
                 if task.attempts == ATTEMPTS:
-                    yield from ((station, self._given_up(case, station, error)) for case in task.left)
+                    yield from ((slot, self._given_up(case, slot, error)) for case in task.left)
                     self._finish()
                 else:
                     self._give_back(task)
-                if not station.revive():
+                if not slot.revive():
                     return
             else:
                 self._finish()
@@ -173,18 +172,16 @@ class Crew:
             self._tasks.appendleft(task)
             self._changed.notify_all()
 
-    def _late(self) -> list[Station]:
+    def _late(self) -> list[Slot]:
         """Those that do not end on their own, as they are in the midst of something."""
         wait(self._asked.values(), _PATIENCE_SECONDS)
-        return [station for station, answer in self._asked.items() if not answer.done()]
+        return [slot for slot, answer in self._asked.items() if not answer.done()]
 
     def _lose(self, error: WorkerError) -> None:
         self._loss = error
         if len(self._all) > 1 and not self._stopped:
             typer.echo(f"warning: a device is lost: {error}", err=True)
 
-    def _given_up(self, case: Case, last: Station, error: WorkerError) -> Done:
-        where = self._identities[last]
+    def _given_up(self, case: Case, last: Slot, error: WorkerError) -> CaseResult:
         reason = f"not measured: {ATTEMPTS} devices were lost over its problem, at last: {error}"
-        row = {**case.parameters(), **counts(case), "device": where.device, **where.columns()}
-        return Done(case, {**row, "status": "crashed", "reason": reason})
+        return CaseResult(case, "crashed", reason, {"place": self._identities[last].columns()})

@@ -14,7 +14,7 @@ class Setup:
 
     Args:
         device: The device, as the worker counts.
-        timing: How long a turn is.
+        timing: How long a round is.
         memory_mib: MiB that it may take, if they are limited.
         visible: The only GPU that it sees, as CUDA_VISIBLE_DEVICES names it; all that are here if None.
         sharing: How many workers of the run share the machine's memory.
@@ -33,7 +33,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Request:
-    """A step of a case ("prepare", "turn"), or a function of a module to "call", with its arguments."""
+    """A step of a case ("prepare", "round"), or a function of a module to "call", with its arguments."""
 
     what: str
     arguments: tuple[Any, ...]

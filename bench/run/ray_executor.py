@@ -1,6 +1,6 @@
 """The devices of a Ray cluster: an actor on each GPU or, where there is none, on each CPU slot.
 
-An actor holds the station; cases are measured in a worker of its own, as on this machine. The sources go to every node
+An actor holds the slot; cases are measured in a worker of its own, as on this machine. The sources go to every node
 with the run, so that all of them measure the same code.
 """
 
@@ -24,12 +24,12 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .. import ROOT
-from ..case.axes import UsageError
 from ..case.case import Case
-from .place import Place
-from .schedule import Done
-from .slot import Group, Identity, LocalStation, Plan
-from .worker import WorkerError
+from ..errors import UsageError, WorkerError, in_a_line
+from .messages import Setup
+from .schedule import CaseResult, Conduct
+from .slot import Group, Identity, LocalSlot
+from .worker import COMMAND
 
 _SOURCES = ("bench", "kernels")
 _RESOURCES = {"cuda": "GPU", "cpu": "CPU"}
@@ -51,61 +51,73 @@ class RayExecutor:
     nodes: Sequence[str]
     mixed: bool = True
 
-    def stations(self, plan: Plan, _: Path) -> "list[RayStation]":
-        """A station for each device."""
+    def slots(self, conduct: Conduct, argv: tuple[str, ...], _: Path) -> "list[RaySlot]":
+        """A slot for each device."""
         sharing = Counter(self.nodes) if self.device.type == "cpu" else Counter(set(self.nodes))
-        return [
-            RayStation(replace(plan, setup=replace(plan.setup, sharing=sharing[node])), node, self.device.type)
-            for node in self.nodes
-        ]
+        setup = Setup(str(self.device), conduct.round_timing(self.device), conduct.memory_mib)
+        return [RaySlot(replace(setup, sharing=sharing[node]), conduct, argv, node) for node in self.nodes]
 
 
 class Holder:
-    """What an actor is: a station in a process of the cluster."""
+    """What an actor is: a slot in a process of the cluster."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, setup: Setup, conduct: Conduct, argv: tuple[str, ...], command: Sequence[str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="local-relation-")
-        self._station = LocalStation(plan, Path(self._folder.name, "worker.log"))
+        self._slot = LocalSlot(setup, conduct, argv, Path(self._folder.name, "worker.log"), command)
 
     def open(self) -> Identity:
-        """Start the station."""
-        return self._station.open()
+        """Start the slot."""
+        return self._slot.open()
 
     def remember(self, cases: Sequence[Case]) -> None:
         """Learn of cases that ran out of memory on the device before."""
-        self._station.remember(cases)
+        self._slot.remember(cases)
 
-    def measure(self, cases: Group) -> list[Done]:
+    def measure(self, cases: Group) -> list[CaseResult]:
         """Every case, when the last has ended."""
-        return list(self._station.measure(cases))
+        return list(self._slot.measure(cases))
 
     def close(self) -> None:
         """End the worker."""
-        self._station.close()
+        self._slot.close()
         self._folder.cleanup()
 
 
-class RayStation:
-    """A station in an actor of one node."""
+@dataclass(eq=False)
+class RaySlot:
+    """A slot in an actor of one node.
 
-    def __init__(self, plan: Plan, node: str, device: str) -> None:
-        resources = {"num_gpus": 1, "num_cpus": 0} if device == "cuda" else {"num_cpus": 1}
-        affinity = NodeAffinitySchedulingStrategy(node, soft=False)
-        self._plan, self._node = plan, node
+    Args:
+        setup: What its worker measures on.
+        conduct: How it measures.
+        argv: The command that runs.
+        node: The node.
+        command: What starts a worker.
+    """
+
+    setup: Setup
+    conduct: Conduct
+    argv: tuple[str, ...]
+    node: str
+    command: Sequence[str] = COMMAND
+    _actor: Any = None
+    _remembered: Sequence[Case] = ()
+    _revivals: int = _REVIVALS
+    _stopped: bool = False
+
+    def __post_init__(self) -> None:
+        resources = {"num_cpus": 1} if self.setup.device == "cpu" else {"num_gpus": 1, "num_cpus": 0}
+        affinity = NodeAffinitySchedulingStrategy(self.node, soft=False)
         self._kind = ray.remote(Holder).options(scheduling_strategy=affinity, **resources)
-        self._actor: Any = None
-        self._remembered: Sequence[Case] = ()
-        self._revivals = _REVIVALS
-        self._stopped = False
 
     def open(self) -> Identity:
-        """Start the actor and its station.
+        """Start the actor and its slot.
 
         Raises:
             DeviceInUse: Another benchmark has the GPU.
             WorkerError: The node or the actor is lost.
         """
-        self._actor = self._kind.remote(self._plan)
+        self._actor = self._kind.remote(self.setup, self.conduct, self.argv, self.command)
         identity: Identity = self._answer(self._actor.open.remote(), _OPEN_SECONDS)
         return identity
 
@@ -114,7 +126,7 @@ class RayStation:
         self._remembered = cases
         self._answer(self._actor.remember.remote(cases))
 
-    def measure(self, cases: Group) -> Iterator[Done]:
+    def measure(self, cases: Group) -> Iterator[CaseResult]:
         """Every case, when the last has ended.
 
         Raises:
@@ -154,22 +166,21 @@ class RayStation:
             cause = error.cause
             raise cause if isinstance(cause, (UsageError, WorkerError)) else WorkerError(str(cause)) from None
         except RayError as error:
-            first = str(error).strip().splitlines()[0]
-            raise WorkerError(f"Ray's node {self._node[:8]}: {type(error).__name__}: {first}") from None
+            raise WorkerError(f"Ray's node {self.node[:8]}: {in_a_line(error)}") from None
 
 
-def executor_at(place: Place) -> RayExecutor:
+def ray_executor(device: str, devices: str | None, address: str | None) -> RayExecutor:
     """The cluster at an address, and its GPUs, or its CPU slots where it has none or the CPU is asked for.
 
     Raises:
         UsageError: Nobody answers there, it has no such devices, or some of them are in use.
     """
-    if place.devices is not None:
+    if devices is not None:
         raise UsageError("--devices chooses among this machine's: with --executor ray, all of the cluster's are used")
-    if place.device not in ("auto", *_RESOURCES):
-        raise UsageError(f"with --executor ray, --device is auto, cpu or cuda; got {place.device!r}")
-    _connect(place.address or "auto")
-    kinds = [place.device] if place.device != "auto" else list(_RESOURCES)
+    if device not in ("auto", *_RESOURCES):
+        raise UsageError(f"with --executor ray, --device is auto, cpu or cuda; got {device!r}")
+    _connect(address or "auto")
+    kinds = [device] if device != "auto" else list(_RESOURCES)
     for kind in kinds:
         slots = [
             node["NodeID"]

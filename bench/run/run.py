@@ -1,180 +1,166 @@
 """From cases to a run folder: a new run or the rest of one, each row on disk before the next case starts."""
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import typer
-from rich.console import Console
 
-from ..case.axes import UsageError
-from ..case.case import Case, grouped
-from ..commands.progress import reporting
+from ..case.case import Case, grouped, make_case
+from ..case.sweeps import DEFAULTS, SWEEPS
 from ..device.environment import checkout, command_line
-from ..device.timing import Timing
+from ..errors import Interrupted, RunError
 from ..locks import locked
-from ..results.fingerprint import code_version, fingerprint
-from ..results.folder import STATUSES, RunFolder
-from ..results.recovery import fingerprints_of, finished, key_of, recover, require_resumable, same_software
-from .anchor import anchor, how_alike, told
-from .dispatch import Crew
+from ..results.columns import Row
+from ..results.folder import RunFolder
+from ..results.reading import key_of
+from ..results.recovery import code_version, fingerprint, fingerprints_of, finished, recover, same_software
+from .dispatch import Dispatch
 from .executors import Executor
-from .largest_batch import MOST
-from .messages import Setup
-from .schedule import Schedule
-from .slot import Plan, Station
+from .schedule import Conduct
+from .slot import Slot
 
-FAILED_EXIT, INTERRUPTED_EXIT = 1, 130
+# Told of every case as it ends, and of all cases before the first.
+Reporter = Callable[[Case, Row], None]
+Reporting = Callable[[Sequence[Case]], AbstractContextManager[Reporter]]
+_ANCHORED = ("status", "latency_ms", "latency_low_ms", "latency_high_ms")
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """How a run is conducted, whatever its cases.
+class Target:
+    """Where a run goes.
 
     Args:
-        timing: How long a case is measured, all its turns together.
-        schedule: In which order cases are measured, and until when.
-        case_timeout: Seconds for a case, checks and compilation included.
-        resume: Continue the run that is in the folder, if there is one.
-        retry: Statuses, comma-separated, that are measured again on resuming.
-        memory_mib: MiB of the device's memory that a worker may take, if they are limited.
+        path: Its folder.
+        about: What environment.json says beside how and where it is measured.
+        retry: To go on with the run that is in the folder, if there is one: statuses that are measured again. None for
+            a new run.
     """
 
-    timing: Timing
-    schedule: Schedule = field(default_factory=Schedule)
-    case_timeout: float = 600.0
-    resume: bool = False
-    retry: tuple[str, ...] = ()
-    memory_mib: float | None = None
-
-    def turn(self, device: torch.device) -> Timing:
-        """How long a turn is measured on a device."""
-        rounds, whole = self.schedule.rounds, self.timing
-        return replace(
-            whole,
-            seconds=whole.seconds / rounds,
-            warmup_seconds=whole.warmup_seconds / rounds,
-            min_samples=-(-whole.least(device) // rounds),
-        )
-
-    @property
-    def retried(self) -> frozenset[str]:
-        """The statuses that are measured again."""
-        return frozenset(name for text in self.retry for name in text.split(","))
-
-    def require_sense(self) -> None:
-        """Refuse what contradicts itself.
-
-        Raises:
-            UsageError: A status to retry does not exist, or nothing is resumed that could be retried.
-        """
-        unknown = self.retried - set(STATUSES)
-        if unknown:
-            raise UsageError(f"there is no status {min(unknown)!r}: there are {', '.join(STATUSES)}")
-        if self.retry and not self.resume:
-            raise UsageError("--retry needs --resume: it is about the cases that a run has already")
-
-    def method(self) -> dict[str, Any]:
-        """What environment.json says of it."""
-        plan = {"order": self.schedule.order, "rounds": self.schedule.rounds, "seed": self.schedule.seed}
-        plan |= {"largest_batch": MOST if self.schedule.largest_batch else None, "memory_limit_mib": self.memory_mib}
-        return {**plan, "seconds": self.timing.seconds, "target": self.timing.target, "case_timeout": self.case_timeout}
+    path: Path
+    about: Mapping[str, Any]
+    retry: frozenset[str] | None = None
 
 
 def measure_run(
-    cases: Sequence[Case], executor: Executor, path: Path, conduct: Conduct, about: Mapping[str, Any]
-) -> int:
-    """Measure the cases into a folder; return the exit code: 0 where each has its row, whatever it says.
+    cases: Sequence[Case], executor: Executor, target: Target, conduct: Conduct, reporting: Reporting
+) -> None:
+    """Measure the cases into a folder, where each has its row then, whatever it says.
 
     Raises:
         RunFolderError: The folder is in use, or holds a run and is not to be resumed.
         DeviceInUse: A GPU belongs to another benchmark.
         WorkerError: No worker can be started on the devices.
+        RunError: The folder can no longer be written.
+        Interrupted: Somebody pressed Ctrl-C.
     """
-    folder = RunFolder(path)
-    resumed = conduct.resume and folder.environment_path.exists()
-    if not resumed:
+    path, folder = target.path, RunFolder(target.path)
+    resumed = target.retry is not None and folder.environment_path.exists()
+    if resumed:
+        folder.environment()
+    else:
         folder.require_new()
-    setup = Setup(str(executor.device), conduct.turn(executor.device), conduct.memory_mib)
-    plan = Plan(setup, conduct.schedule, conduct.case_timeout, tuple(command_line()))
-    with locked(path), Crew(executor.stations(plan, path)) as crew:
-        environment, marks = _open(crew, executor, about)
+    slots = executor.slots(conduct, tuple(command_line()), path)
+    with locked(path), Dispatch(slots) as dispatch:
+        environment, marks = _open(dispatch, executor, target.about)
         environment |= {"cases": len(cases), "method": conduct.method()}
         try:
             left: Sequence[Case] = cases
             if resumed:
-                left, outgrown = _resume(folder, environment, cases, conduct, executor)
-                crew.each(lambda station: station.remember(outgrown.get(marks[station], [])))
+                left, outgrown = _resume(environment, cases, target, mixed=executor.mixed)
+                dispatch.each(lambda slot: slot.remember(outgrown.get(marks[slot], [])))
             else:
                 RunFolder.create(path, environment)
-            done = _measure(left, crew, folder, marks)
+            done = _measure(left, dispatch, folder, marks, reporting)
             if resumed:
-                recover(folder)
+                recover(path)
         except OSError as error:
-            typer.echo(f"error: {path} cannot be written: {error.strerror}; go on with --resume", err=True)
-            return FAILED_EXIT
+            raise RunError(f"{path} cannot be written: {error.strerror}; go on with --resume") from None
     if done < len(left):
-        typer.echo(
-            f"interrupted: {len(cases) - len(left) + done} of {len(cases)} cases are done, in {path}; "
-            "go on with --resume",
-            err=True,
-        )
-        return INTERRUPTED_EXIT
-    return 0
+        ended = len(cases) - len(left) + done
+        raise Interrupted(f"{ended} of {len(cases)} cases are done, in {path}; go on with --resume")
 
 
-def _open(crew: Crew, executor: Executor, about: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Station, str]]:
-    """Start the stations; environment.json's content, the first station's but for `devices`, and all fingerprints.
+def _open(dispatch: Dispatch, executor: Executor, about: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Slot, str]]:
+    """Start the slots; environment.json's content, the first slot's but for `devices`, and all fingerprints.
 
     Where devices are to be compared, those of this run or of other shards, each measures the anchor.
     """
     code = {**checkout(), "version": code_version()}
     opened = {
-        station: replace(identity, environment={**identity.environment, "code": code})
-        for station, identity in crew.open().items()
+        slot: replace(identity, environment={**identity.environment, "code": code})
+        for slot, identity in dispatch.open().items()
     }
-    marks = {station: fingerprint(identity.environment) for station, identity in opened.items()}
-    devices = {
-        station: {**identity.columns(), "name": identity.device, "fingerprint": marks[station]}
-        for station, identity in opened.items()
-    }
+    marks = {slot: fingerprint(identity.environment) for slot, identity in opened.items()}
+    devices: dict[Slot, dict[str, Any]] = {}
+    for slot, identity in opened.items():
+        place = identity.columns()
+        devices[slot] = {"host": place["host"], "gpu_uuid": place["gpu_uuid"], "name": place["device"]}
+        devices[slot]["fingerprint"] = marks[slot]
     for line in dict.fromkeys(identity.summary for identity in opened.values()):
         typer.echo(line)
     if len(devices) > 1 or "shard" in about:
         case = anchor(executor.device)
-        for station, (done,) in crew.each(lambda station: list(station.measure([case]))).items():
-            devices[station]["anchor"] = told(done)
+        for slot, (result,) in dispatch.each(lambda slot: list(slot.measure([case]))).items():
+            row = result.row
+            devices[slot]["anchor"] = {"case": case.label(), **{name: row.get(name) for name in _ANCHORED}}
         typer.echo(how_alike(device for device in devices.values() if "anchor" in device))
     first = next(iter(opened))
     environment = {**opened[first].environment, "fingerprint": marks[first], "devices": list(devices.values())}
     return {**environment, **about}, marks
 
 
+def anchor(device: torch.device) -> Case:
+    """One small case that every device of a run measures, which shows how alike they are: plain PyTorch, forward.
+
+    On a GPU at the 28²×200 stage, from a hot L2; on a CPU at the default problem.
+    """
+    base = {**DEFAULTS, **(SWEEPS["axes"].base if device.type == "cuda" else {})}
+    point = {name: values[0] for name, values in base.items()}
+    sizes = {"height": point["hw"], "width": point.pop("hw")}
+    return make_case({**point, **sizes, "mode": "forward", "cache": "hot"}, "unfold")
+
+
+def how_alike(devices: Iterable[Mapping[str, Any]]) -> str:
+    """One line on how far the devices are apart, by what `environment.json` says of them."""
+    known = list(devices)
+    times = [one["anchor"]["latency_ms"] for one in known if one["anchor"]["status"] == "ok"]
+    failed = "" if len(times) == len(known) else f", {len(known) - len(times)} could not measure it"
+    if not times:
+        return f"anchor: none of {len(known)} devices could measure it: {known[0]['anchor']['case']}"
+    low, high = min(times), max(times)
+    return (
+        f"anchor: {known[0]['anchor']['case']} takes {low:.3f} to {high:.3f} ms on {len(times)} devices, "
+        f"{high / low - 1:.1%} apart{failed}"
+    )
+
+
 def _resume(
-    folder: RunFolder, environment: dict[str, Any], cases: Sequence[Case], conduct: Conduct, executor: Executor
+    environment: dict[str, Any], cases: Sequence[Case], target: Target, *, mixed: bool
 ) -> tuple[list[Case], dict[str, list[Case]]]:
     """Make a folder whole and its environment that of now.
 
     Returns:
         The cases that are still to be measured, and those that ran out of memory by the fingerprint of their device.
     """
-    earlier = require_resumable(folder)
-    recovered = recover(folder)
+    recovered = recover(target.path)
+    earlier = dict(recovered.environment)
     for warning in recovered.warnings:
         typer.echo(f"warning: {warning}", err=True)
     former = [*earlier.pop("earlier", []), earlier]
     known = fingerprints_of(environment)
-    if executor.mixed:
+    if mixed:
         known |= {mark for one in former if same_software(environment, one) for mark in fingerprints_of(one)}
     stale = sum(row["fingerprint"] not in known for row in recovered.rows.values())
     if stale:
         typer.echo(f"warning: {stale} cases were measured with other code or on another machine", err=True)
-    folder.write_environment({"schema_version": earlier["schema_version"], **environment, "earlier": former})
-    ready = finished(recovered.rows.values(), known, conduct.retried)
+    current = {"schema_version": earlier["schema_version"], **environment, "earlier": former}
+    RunFolder(target.path).write_environment(current)
+    ready = finished(recovered.rows.values(), known, target.retry or frozenset())
     outgrown: dict[str, list[Case]] = {}
     left = []
     for case in cases:
@@ -187,17 +173,19 @@ def _resume(
     return left, outgrown
 
 
-def _measure(cases: Sequence[Case], crew: Crew, folder: RunFolder, marks: Mapping[Station, str]) -> int:
+def _measure(
+    cases: Sequence[Case], dispatch: Dispatch, folder: RunFolder, marks: Mapping[Slot, str], reporting: Reporting
+) -> int:
     """Run the cases; how many were done before an interrupt."""
     done = 0
-    with reporting(cases, Console()) as report:
+    with reporting(cases) as report:
         try:
-            for station, one in crew.run(grouped(cases)):
-                row = {**one.row, "fingerprint": marks[station]}
+            for slot, result in dispatch.run(grouped(cases)):
+                row = result.told("run", {"fingerprint": marks[slot]}).row
                 with _interrupts_held_back():
-                    folder.append(row, one.latency.samples_ms, one.latency.details())
+                    folder.append(row, result.latency.samples_ms, result.latency.details())
                     done += 1
-                report(one.case, row)
+                report(result.case, row)
         except KeyboardInterrupt:
             return done
     return done

@@ -18,7 +18,8 @@ from typing import Any, Self, TypeVar
 
 from .. import ROOT
 from ..case.case import Case
-from ..measure.steps import Step
+from ..errors import WorkerError
+from ..measure.runner import StepResult
 from .messages import Answer, Request, Setup
 
 COMMAND = (sys.executable, "-m", "bench.run.worker_process")
@@ -27,10 +28,6 @@ _START_SECONDS, _KILL_SECONDS, _END_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 5.0, 
 _ATTEMPTS = 3
 
 T = TypeVar("T")
-
-
-class WorkerError(RuntimeError):
-    """A worker cannot be started, or cannot do what is no case's own matter: there is no use in going on."""
 
 
 class _Gone(Exception):  # noqa: N818
@@ -74,7 +71,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepare(self, case: Case) -> Step:
+    def prepare(self, case: Case) -> StepResult:
         """Refuse a case, or check its results and weigh its memory."""
         if case.posed != self._problem and self._prepared >= self.cases:
             self.close()
@@ -83,16 +80,16 @@ class Worker:
         self._used.pop(case, None)
         return self._step("prepare", case)
 
-    def turn(self, case: Case) -> Step:
-        """Take the samples of one turn."""
+    def round(self, case: Case) -> StepResult:
+        """Take the samples of one round."""
         captured = (case.implementation, case.mode, case.scope)
-        step = self._step("turn", case, {"capture": captured not in self._uncaptured})
+        step = self._step("round", case, {"capture": captured not in self._uncaptured})
         if step.capture_failed:
             # What cannot be captured once is not tried again: each try would cost a process.
             self._uncaptured.add(captured)
         return step
 
-    def fits(self, case: Case) -> Step:
+    def fits(self, case: Case) -> StepResult:
         """Call a case once, with a case's time for itself: whether the memory is enough for it."""
         self._used.pop(case, None)
         return self._step("fits", case)
@@ -124,14 +121,14 @@ class Worker:
         self._connection = self._process = None
         self._prepared = 0
 
-    def _step(self, what: str, case: Case, options: Mapping[str, Any] | None = None) -> Step:
+    def _step(self, what: str, case: Case, options: Mapping[str, Any] | None = None) -> StepResult:
         self._require_running()
         used, start = self._used.get(case, 0.0), time.monotonic()
         try:
-            step: Step = self._ask(Request(what, (case,), options or {}), self.case_timeout - used)
+            step: StepResult = self._ask(Request(what, (case,), options or {}), self.case_timeout - used)
         except _Gone as gone:
             self.close()
-            return Step({"status": gone.status, "reason": str(gone)}, usable=False)
+            return StepResult(status=gone.status, reason=str(gone), usable=False)
         finally:
             self._used[case] = used + time.monotonic() - start
         if not step.usable or step.capture_failed:

@@ -17,6 +17,7 @@ import psutil
 import torch
 
 from ..device.device import forbid_tf32
+from ..errors import in_a_line
 from ..measure.runner import Runner
 from .messages import Answer, Request, Setup
 
@@ -38,7 +39,7 @@ def main() -> None:
     limit(device, setup.memory_mib, setup.sharing)
     forbid_tf32()
     runner = Runner(device, setup.timing)
-    offered = {"prepare": runner.prepare, "turn": runner.turn, "fits": runner.fits}
+    offered = {"prepare": runner.prepare, "round": runner.round, "fits": runner.fits}
     connection.send(Answer())
     serve(connection, {**offered, "call": lambda function, *a: function(*a)})
 
@@ -53,7 +54,7 @@ def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> 
         try:
             answer = Answer(offered[request.what](*request.arguments, **request.options))
         except Exception as error:  # noqa: BLE001  the process that asked raises it
-            answer = Answer(failure=f"{type(error).__name__}: {error}")
+            answer = Answer(failure=in_a_line(error))
         connection.send(answer)
 
 

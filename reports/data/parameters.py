@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.results.folder import KINDS, PARAMETERS, STATUSES
+from bench.results.columns import CACHES, KINDS, MODES, PARAMETERS, SCOPES, STATUSES
 
 from ..style import LOOKS
 from .rows import CASE, ReportedRun
 
-SCOPES = ("operator", "layer", "network")
-MODES = ("forward", "backward", "forward_backward", "training")
+NETWORK = SCOPES[-1]
 COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "kind", "mode", "scope")]
 IMAGE = ("height", "width")
 OF_NETWORKS = ("depth", "torch_compile")
@@ -23,7 +22,7 @@ KEYS = [PLACE, "scope", *SETTING, "mode", "implementation"]
 _ORDERS: dict[str, Sequence[str]] = {
     "scope": SCOPES,
     "dtype": ("bfloat16", "float16", "float32", "float64"),
-    "cache": ("cold", "hot"),
+    "cache": CACHES,
     "mode": MODES,
     "implementation": tuple(LOOKS),
     "status": STATUSES,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.results.folder import PARAMETERS
+from bench.results.columns import PARAMETERS
 
 from ..style import counted
 from .rows import ReportedRun

@@ -11,10 +11,10 @@ from .parameters import (
     COORDINATES,
     IMAGE,
     KEYS,
+    NETWORK,
     OF_NETWORKS,
     PLACE,
     PROBLEM_AXIS,
-    SCOPES,
     SETTING,
     SWEPT_AXES,
     SweptAxis,
@@ -108,7 +108,7 @@ class Group:
 def group_rows(cases: pd.DataFrame) -> list[Group]:
     """The pooled rows of operator and layer, parted by place, scope and setting; a network's rows are none of them."""
     keys = KEYS[:-2]
-    sized = cases[cases["scope"] != SCOPES[-1]]
+    sized = cases[cases["scope"] != NETWORK]
     parts = [(key, rows) for key, rows in sized.groupby(keys, observed=True) if isinstance(key, tuple)]
     varying = [name for name in keys if name == "scope" or len(sized[name].unique()) > 1]
     places = list(sized[PLACE].unique())

@@ -32,7 +32,7 @@ class Quantity:
 
 
 def latency_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """The interval of the median, or p20 and p80 where a run of an older version did not keep it."""
+    """The interval of the median, or p20 and p80 where there are too few samples for one."""
     ends = {"low": ("latency_low_ms", "latency_p20_ms"), "high": ("latency_high_ms", "latency_p80_ms")}
     return {end: measured(rows, new).fillna(measured(rows, old)) for end, (new, old) in ends.items()}
 
@@ -52,7 +52,7 @@ THROUGHPUT = Quantity("images_per_s", "throughput", "images/s", _rate_band("imag
 ARITHMETIC = Quantity("tflops", "arithmetic", "TFLOP/s", _rate_band("tflops"))
 TRAFFIC = Quantity("gbps", "least traffic", "GB/s", _rate_band("gbps"))
 MEMORY = Quantity("peak_mib", "peak memory", "MiB")
-BANDS = "Bands are the interval of the median (p20 to p80 in runs from before version 3)."
+BANDS = "Bands are the interval of the median (p20 to p80 where samples are too few for one)."
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.results.folder import RunFolder, RunFolderError
+from bench.errors import RunFolderError
+from bench.results.folder import RunFolder
 
 from ..pages.markdown import grid
 from ..replacing import replacement

@@ -162,21 +162,13 @@ def _roofline(group: Group, mode: str, device: Mapping[str, Any]) -> Panel | Non
 
 
 def _roofs_of_rows(rows: pd.DataFrame, flops: pd.Series, intensity: pd.Series) -> dict[str, pd.DataFrame]:
-    """What the bounds that the run kept allow: lines for memory and arithmetic, a tick for each problem otherwise.
-
-    A run from before they were kept has the deciding bound alone.
-    """
+    """What each bound allows: lines for memory and arithmetic, a tick for each problem otherwise."""
     roofs = {}
     for column, name in BOUNDS.items():
         allowed = flops / measured(rows, column) / 1e9
         points = pd.DataFrame({"x": intensity, "y": allowed}).dropna().groupby(rows[PROBLEM]).first()
         if len(points):
             roofs[name] = _line(points, name) if name in _LINES else points.sort_values("x").drop_duplicates()
-    if roofs:
-        return roofs
-    allowed = flops / (measured(rows, "bound_fraction") * measured(rows, "latency_ms")) / 1e9
-    for name, its in pd.DataFrame({"x": intensity, "y": allowed}).dropna().groupby(rows["bound"]):
-        roofs[str(name)] = its.groupby(rows[PROBLEM]).first().sort_values("x")
     return roofs
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from bench.errors import RunFolderError
 from bench.results.comparison import Comparison, Settings, compare
-from bench.results.folder import RunFolderError
 from bench.results.reading import read_run
 
 from ..data.environments import differences

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.results.reading import DEFAULT_FLOOR
+from bench.results.intervals import DEFAULT_FLOOR
 
 from ..data.parameters import PLACE, pool, yardsticks
 from ..data.rows import ReportedRun

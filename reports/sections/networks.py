@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.results.folder import KINDS
+from bench.results.columns import KINDS
 
-from ..data.parameters import KEYS, OF_NETWORKS, PLACE, SCOPES, SETTING, SweptAxis, implementations
+from ..data.parameters import KEYS, NETWORK, OF_NETWORKS, PLACE, SETTING, SweptAxis, implementations
 from ..data.rows import measured
 from ..data.slices import Slice
 from ..drawing.figures import LATENCY, MEMORY, THROUGHPUT, Quantity, lines_of
@@ -34,7 +34,7 @@ _ASKED = (*OF_NETWORKS, "batch")
 
 def section(material: Material) -> Section:
     """The networks in numbers and drawn, and what their layers spend their time on."""
-    rows = material.cases[material.cases["scope"] == SCOPES[-1]]
+    rows = material.cases[material.cases["scope"] == NETWORK]
     parts = _parts(material.cases)
     tables = [table for table in (_table(rows), parts) if len(table.frame)]
     if not tables:
@@ -115,7 +115,7 @@ def _figures(rows: pd.DataFrame, material: Material) -> list[Figure]:
 def _words(key: str, value: object) -> str:
     if key != "torch_compile":
         return str(value)
-    return "torch.compile" if str(value) in {"True", "1", "1.0"} else "eager"
+    return "torch.compile" if value == "True" else "eager"
 
 
 def _panel(one: Slice, mode: str, quantity: Quantity) -> Panel:

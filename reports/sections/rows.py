@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.results.folder import COLUMNS
+from bench.results.columns import COLUMNS
 
 from ..data.parameters import COORDINATES, KEYS, PLACE, PROBLEM, SETTING, implementations
 from ..data.speedups import ratios_to_baseline

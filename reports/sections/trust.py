@@ -72,7 +72,7 @@ def _notes(run: ReportedRun) -> list[str]:
 
 def _tainted(cases: pd.DataFrame) -> list[str]:
     """What was throttled, and by what."""
-    tainted = cases["tainted"].isin(["True", "1"])
+    tainted = cases["tainted"] == "True"
     if not cases["tainted"].notna().any():
         return ["Whether samples were tainted is not known."] if len(cases) else []
     if not tainted.any():
@@ -99,7 +99,7 @@ def sample_table(cases: pd.DataFrame) -> Table:
         samples=measured(cases, "samples"),
         spread=(high - low) / middle,
         outliers=pd.to_numeric(cases["outliers"], errors="coerce").astype(float),
-        tainted=cases["tainted"].isin(["True", "1"]),
+        tainted=cases["tainted"] == "True",
     )
     numbers = {
         "measured": ("samples", "size"),

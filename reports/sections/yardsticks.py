@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..data.parameters import KEYS, PROBLEM, SCOPES, implementations, yardsticks
+from ..data.parameters import KEYS, NETWORK, PROBLEM, implementations, yardsticks
 from ..data.rows import measured
 from ..data.speedups import mean_ratio
 from ..report import Section, Table
@@ -21,7 +21,7 @@ _CAPTION = "The time of the fastest implementation over the yardstick's, case by
 
 def section(material: Material) -> Section:
     """How many times a yardstick's time the layer takes at its fastest."""
-    table = yardstick_table(material.cases[material.cases["scope"] != SCOPES[-1]])
+    table = yardstick_table(material.cases[material.cases["scope"] != NETWORK])
     if table.frame.empty:
         return Section("yardsticks", "Yardsticks", empty=_EMPTY)
     text = [

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import flex_attention
 
-from kernels.compilation import compiled_alone
 from kernels.implementations import flex
+from tests.support.eager import traced
 
 # torch lists the functions that `with torch.device(…)` steers when it needs them first: before they are replaced here.
 with torch.device("cpu"):
@@ -64,17 +64,6 @@ def float32_is_float32() -> Iterator[None]:
     """cuDNN would round a layer's convolutions to TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
-
-
-def traced(function: Callable[..., Any], _: object) -> Callable[..., Any]:
-    """A function of `flex` as torch.compile traces it, run without a code generator: by FlexAttention's definition."""
-    compiled = compiled_alone(function, backend="eager")
-
-    def run(*args: Any) -> Any:
-        with torch.compiler.set_stance("default"):
-            return compiled(*args)
-
-    return run
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.results.folder import Row, RunFolder
+from bench.results.columns import Row
+from bench.results.folder import RunFolder
 from reports.data.rows import load_run
 from reports.sections.material import Material, material_of
 from tests.support import synthetic

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.results.folder import Row, RunFolder
+from bench.results.columns import Row
+from bench.results.folder import RunFolder
 from bench.results.intervals import Samples
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 Draw = Callable[[np.random.Generator, int], Samples]
 ENVIRONMENT: Mapping[str, Any] = {"device": {"type": "cuda", "name": "GPU 1"}, "doctor": {"noise_floor": 0.01}}

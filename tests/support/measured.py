@@ -10,25 +10,25 @@ from bench.case.case import Case
 from bench.device.device import chip_of, device_name
 from bench.device.timing import Timing
 from bench.measure.runner import Runner
-from bench.results.folder import COLUMNS, Row
-from bench.run.schedule import Rotation, Schedule
+from bench.results.columns import COLUMNS, Row
+from bench.run.schedule import Conduct, Schedule
 
 TIMING = Timing(seconds=0.0, warmup_seconds=0.0, block_seconds=0.0)
 MEASURED = {"latency_ms", "latency_p20_ms", "latency_p80_ms", "samples", "images_per_s", "tflops", "gbps", "peak_mib"}
 
 
-class Measured(Rotation):
-    """A runner whose cases are measured one at a time, each in one turn."""
+class Measured(Schedule):
+    """A runner whose cases are measured one at a time, each in one round."""
 
     def __init__(self, device: torch.device | None = None) -> None:
         device = device or torch.device("cpu")
-        name, chip = device_name(device), chip_of(device)
-        super().__init__(Runner(device, TIMING), Schedule(rounds=1), name, chip)
+        super().__init__(Runner(device, TIMING), Conduct(TIMING, rounds=1), chip_of(device))
+        self._device = device_name(device)
 
     def row(self, one: Case) -> Row:
-        (done,) = self.run([one])
-        self.samples_ms = done.latency.samples_ms
-        return done.row
+        (result,) = self.run([one])
+        self.samples_ms = result.latency.samples_ms
+        return result.told("place", {"device": self._device}).row
 
 
 def require_no_numbers(row: Row, runner: Measured) -> None:

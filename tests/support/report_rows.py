@@ -1,10 +1,10 @@
-"""Rows of cases to report on, and what makes a run folder of them."""
+"""Rows to report on, and the table of a run that has nothing else."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.results.folder import PARAMETERS, Row
+from bench.results.columns import PARAMETERS, Row
 
 BASE: Mapping[str, Any] = {
     "implementation": "unfold",
@@ -32,11 +32,14 @@ BASE: Mapping[str, Any] = {
     "device": "cpu",
     "status": "ok",
 }
+
+
 ENVIRONMENT = {
     "argv": ["python", "-m", "bench", "run", "axes"],
     "host": "box",
     "versions": {"torch": "2.13.0"},
 }
+
 
 MakeRun = Callable[..., Path]
 
@@ -80,3 +83,9 @@ def sweep(implementations: Mapping[str, float], **changes: Any) -> list[Row]:
         for p in points
         for name, speed in implementations.items()
     ]
+
+
+def table_alone(run: Path) -> Path:
+    """The run's results.csv, which is all that a published run keeps of its rows; results.jsonl goes."""
+    (run / "results.jsonl").unlink()
+    return run / "results.csv"

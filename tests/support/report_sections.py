@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.data.rows import load_run
 from reports.report import Section, Table
 from reports.sections.material import Material, material_of

@@ -1,4 +1,4 @@
-"""Stations that measure nothing: what a crew does with them is seen from who ended which case."""
+"""Slots that measure nothing: what a dispatch does with them is seen from who ended which case."""
 
 import threading
 import time
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.case.case import Case
-from bench.run.schedule import Done
+from bench.errors import WorkerError
+from bench.run.schedule import CaseResult
 from bench.run.slot import Group, Identity
-from bench.run.worker import WorkerError
-from tests.bench.conftest import case
+from tests.support.bench_cases import case
 
 
 def groups(count: int) -> list[list[Case]]:
@@ -19,20 +19,20 @@ def groups(count: int) -> list[list[Case]]:
 
 
 def identity(name: str) -> Identity:
-    """Where a pretended station stands."""
+    """Where a pretended slot stands."""
     environment: dict[str, Any] = {"host": {"name": name}, "device": {"name": "a CPU", "type": "cpu"}}
     return Identity(environment, "doctor: not run")
 
 
 @dataclass(eq=False)
 class Pretended:
-    """A station that is lost at the cases of some batches, after it has ended the first case of the group.
+    """A slot that is lost at the cases of some batches, after it has ended the first case of the group.
 
     Args:
         name: Its host.
         deadly: The batches.
         revivals: How often it comes back.
-        together: Met before each group, so that stations take their groups at the same time.
+        together: Met before each group, so that slots take their groups at the same time.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Pretended:
     def remember(self, cases: Sequence[Case]) -> None:
         raise NotImplementedError
 
-    def measure(self, cases: Group) -> Iterator[Done]:
+    def measure(self, cases: Group) -> Iterator[CaseResult]:
         if self.together is not None:
             self.together.wait(10.0)
             self.together = None
@@ -57,7 +57,7 @@ class Pretended:
             if one.implementation == "chunked" and one.problem.batch in self.deadly:
                 raise WorkerError(f"{self.name} is no more")
             self.measured.append(one)
-            yield Done(one, {"host": self.name})
+            yield CaseResult(one, "ok", parts={"place": {"host": self.name}})
         time.sleep(0.001)
 
     def revive(self) -> bool:
@@ -72,9 +72,9 @@ class Pretended:
 
 
 class Hanging(Pretended):
-    """A station that does not end a case before it is stopped."""
+    """A slot that does not end a case before it is stopped."""
 
-    def measure(self, cases: Group) -> Iterator[Done]:
-        yield Done(cases[0], {"host": self.name})
+    def measure(self, cases: Group) -> Iterator[CaseResult]:
+        yield CaseResult(cases[0], "ok", parts={"place": {"host": self.name}})
         assert self._stopped.wait(30.0)
         raise WorkerError("stopped")

@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench.case.axes import ALIASES, AXES, UsageError, Value, parse_axis
+from bench.case.axes import ALIASES, AXES, Value, parse_axis
 from bench.case.case import make_case
 from bench.case.sweeps import SWEEPS, expand
+from bench.errors import UsageError
 from kernels import Problem
 
 

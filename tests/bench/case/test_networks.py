@@ -6,18 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from bench.case.axes import DEPTHS, UsageError, parse_axis
+from bench.case.axes import parse_axis
 from bench.case.case import Case
 from bench.case.networks import layer_problems, relation_network
 from bench.case.sweeps import SWEEPS, expand
 from bench.cost.complexity import paper_cost
 from bench.cost.metrics import counts
+from bench.errors import UsageError
 from bench.measure.preflight import predicted_mib, refusal
-from bench.results.recovery import key_of
-from bench.run.outgrown import Outgrown
+from bench.results.columns import DEPTHS
+from bench.results.reading import key_of
+from bench.run.capacity import Outgrown
 from kernels import LocalRelation2d, predicted_bytes
 from kernels.implementations.triton_fused import launch
-from tests.bench.conftest import CPU, Invoke, case, network_case
+from tests.support.bench_cases import CPU, case, network_case
+from tests.support.in_process import Invoke
 
 NETWORK = ["-a", "scope=network", "-a", "depth=26", "-a", "hw=64", "-a", "C=3", "--mode", "forward", "--dry-run"]
 CONTRADICTIONS = {

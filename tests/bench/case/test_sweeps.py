@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from bench.case.axes import MODES_OF, UsageError, Value
+from bench.case.axes import MODES_OF, Value
 from bench.case.case import Case
 from bench.case.sweeps import SWEEPS, Sweep, expand, require_sweep
-from bench.measure.yardsticks import YARDSTICKS
+from bench.cost.yardsticks import YARDSTICKS
+from bench.errors import UsageError
 from kernels import IMPLEMENTATIONS
 
 every_sweep = pytest.mark.parametrize("name", SWEEPS)

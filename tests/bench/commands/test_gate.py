@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from bench.commands import gate
-from bench.commands.turns import merge_turns
 from bench.results.reading import read_run
-from tests.bench.conftest import Invoke, case
+from bench.results.turns import merge_turns
+from tests.support.bench_cases import case
 from tests.support.compared import failed, timed, write_run
+from tests.support.in_process import Invoke
 
 SESSION = '''
 """A harness that measures what kernels/ states."""
@@ -41,7 +42,7 @@ def main() -> None:
     latency = sorted(samples)[30]
     row = {**CASE, "status": kernels.STATUS, "device": "GPU 1", "latency_ms": latency}
     caches = [os.environ["TRITON_CACHE_DIR"], os.environ["TORCHINDUCTOR_CACHE_DIR"]]
-    environment = {"schema_version": 1, "device": {"type": "cuda", "name": "GPU 1"}, "caches": caches, "argv": sys.argv}
+    environment = {"schema_version": 4, "device": {"type": "cuda", "name": "GPU 1"}, "caches": caches, "argv": sys.argv}
     (out / "environment.json").write_text(json.dumps(environment))
     (out / "results.jsonl").write_text(json.dumps(row) + "\\n")
     (out / "samples.jsonl").write_text(json.dumps({**CASE, "samples_ms": samples}) + "\\n")
@@ -103,7 +104,9 @@ def test_the_working_tree_is_judged_against_a_commit(
     assert comparison["exit_code"] == code
     if status == "ok":
         assert comparison["pairs"][0]["ratio"] == pytest.approx(ms, rel=0.01)
-        assert [len(turn) for run in runs.values() for turns in run.samples.values() for turn in turns] == [60] * 8
+        assert [len(line.samples_ms) for run in runs.values() for lines in run.samples.values() for line in lines] == [
+            60
+        ] * 8
     assert worktrees() == 1
 
 
@@ -147,7 +150,7 @@ def test_turns_become_one_run(tmp_path: Path) -> None:
     merge_turns(paths, tmp_path / "out", {"turns": 3})
     run = read_run(tmp_path / "out")
     assert run.environment["turns"] == 3
-    assert run.in_turns
+    assert [line.turn for line in next(iter(run.samples.values()))] == [1, 2, 3]
     one = run.rows[next(key for key in run.rows if "1" in key[4])]
     assert one["latency_ms"] == pytest.approx(2.0, rel=0.02)
     assert (one["samples"], one["peak_mib"]) == (300, 3.0)

@@ -15,8 +15,9 @@ from bench.case.sweeps import SWEEPS, expand
 from bench.commands import gpu
 from bench.measure.ahead import Outcome
 from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from tests.bench.conftest import CPU, InProcess, Invoke, case
+from bench.measure.runner import StepResult as Step
+from tests.support.bench_cases import CPU, case
+from tests.support.in_process import InProcess, Invoke
 
 SMALL = [case("unfold"), case("chunked", m=3), case("copy", m=3)]
 

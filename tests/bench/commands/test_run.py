@@ -13,17 +13,18 @@ from rich.console import Console
 
 from bench.case.axes import ALIASES, AXES
 from bench.case.case import Case
+from bench.case.request import Request
 from bench.case.sweeps import SWEEPS
-from bench.commands import run as session
 from bench.commands.progress import reporting
 from bench.cost.metrics import METRICS
 from bench.device.environment import describe
-from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import COLUMNS, RunFolder
+from bench.measure.runner import Runner, StepResult
+from bench.results.columns import COLUMNS
+from bench.results.folder import RunFolder
 from kernels import IMPLEMENTATIONS
 from tests import ROOT
-from tests.bench.conftest import CPU, Invoke, case
+from tests.support.bench_cases import CPU, case
+from tests.support.in_process import Invoke
 
 SMALL = [
     "-a",
@@ -150,15 +151,15 @@ def test_a_case_that_fails_does_not_end_the_run(
 
 @pytest.mark.usefixtures("in_process")
 def test_an_interrupt_keeps_what_is_done(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    turn, calls = Runner.turn, []
+    usual, calls = Runner.round, []
 
-    def interrupted(self: Runner, one: Case) -> Step:
+    def interrupted(self: Runner, one: Case) -> StepResult:
         calls.append(one)
         if len(calls) == 7:
             raise KeyboardInterrupt
-        return turn(self, one)
+        return usual(self, one)
 
-    monkeypatch.setattr(Runner, "turn", interrupted)
+    monkeypatch.setattr(Runner, "round", interrupted)
     code, _, error = invoke("run", "quick", *SMALL, "--order", "blocked", "--out", "run")
     assert code == 130
     assert error == f"interrupted: 2 of {CASES} cases are done, in run; go on with --resume\n"
@@ -166,7 +167,7 @@ def test_an_interrupt_keeps_what_is_done(invoke: Invoke, tmp_path: Path, monkeyp
 
 
 def test_the_device_chooses_the_sweep() -> None:
-    request = session.Request(None, (), (), None, "auto")
+    request = Request(None, (), (), None, "auto")
     assert request.sweep_name(CPU) == "quick"
     assert request.sweep_name(torch.device("cuda")) == "axes"
 

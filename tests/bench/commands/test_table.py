@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.conftest import Invoke
+from tests.support.in_process import Invoke
 
 # Stage, output, and for each network layers, parameters, multiply–adds: paper.md's table with ours in it.
 STAGES = ["res1", "res2", "res3", "res4", "res5", "classes"]

@@ -12,7 +12,7 @@ from bench.cost.chips import CHIPS, Chip, find_chip
 from bench.cost.complexity import flops, min_bytes
 from bench.device.device import chip_of
 from kernels import Problem
-from tests.bench.conftest import CPU, problem
+from tests.support.bench_cases import CPU, problem
 
 H200 = CHIPS["H200 SXM"]
 STAGES = {

@@ -19,7 +19,7 @@ from bench.cost.complexity import (
 )
 from bench.measure.workloads import draw
 from kernels import Problem
-from tests.bench.conftest import CPU, problem
+from tests.support.bench_cases import CPU, problem
 
 PROBLEMS = {
     "m divides C": problem(m=3),

@@ -13,7 +13,7 @@ from bench.device import calibration as diagnosis
 from bench.device import device as devices
 from bench.device.calibration import bounding_chip, keep, kept, path_of, rates_of, summary, with_roofs
 from bench.device.environment import describe
-from tests.bench.conftest import CPU
+from tests.support.bench_cases import CPU
 
 H200 = CHIPS["H200 SXM"]
 CUDA = torch.device("cuda")

@@ -8,29 +8,36 @@ import pytest
 import torch
 
 from bench.cost.chips import CHIPS
-from bench.device import doctor, gpu_state, noise, roofs
+from bench.device import doctor, roofs
 from bench.device import nvml as telemetry
 from bench.device.calibration import path_of, rates_of
 from bench.device.device import chip_of
-from bench.device.doctor import CHECKS, Check, Examination
-from bench.device.noise import noise_floor
+from bench.device.doctor import CHECKS, Check, Examination, noise_floor
 from bench.device.nvml import Telemetry
 from bench.device.roof_kernels import exponential_kernel, multiply_add_kernel
 from bench.device.roofs import ROOFS, Roof
-from bench.device.timing import Block, Latency, Timing
-from tests.bench.conftest import CPU, Invoke
+from bench.device.timers import Call
+from bench.device.timing import Timing
+from bench.samples import Block, Latency
+from tests.support.bench_cases import CPU
+from tests.support.in_process import Invoke
 from tests.support.nvml import HANDLED, Nvml, process
 
 CUDA = torch.device("cuda")
 H200 = CHIPS["H200 SXM"]
 
 
+def nothing(_: torch.device) -> Call:
+    """A call that does nothing."""
+    return lambda: None
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements of a few samples."""
     short = Timing(seconds=0.0, warmup_seconds=0.0)
-    for module in (doctor, noise, roofs):
-        monkeypatch.setattr(module, "_TIMING", short)
+    for module, name in ((doctor, "_TIMING"), (doctor, "_NOISE_TIMING"), (roofs, "_TIMING")):
+        monkeypatch.setattr(module, name, short)
     monkeypatch.setattr(noise_floor, "__defaults__", (2,))
 
 
@@ -65,10 +72,10 @@ def test_a_check_that_breaks_has_failed_and_the_others_go_on(monkeypatch: pytest
     monkeypatch.setattr(
         doctor, "CHECKS", {"one": broken, "none": lambda _: None, "two": lambda _: Check("two", "PASS", "")}
     )
-    examination = Examination(CPU)
+    examination = Examination(CPU, nothing)
     assert [(check.name, check.verdict) for check in examination.run()] == [("one", "FAIL"), ("two", "PASS")]
     assert examination.checks[0].found == "ZeroDivisionError: no such thing"
-    assert examination.diagnosis()["noise_floor"] is None
+    assert examination.calibration()["noise_floor"] is None
 
 
 def test_the_noise_floor_is_the_largest_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,15 +93,14 @@ def test_the_noise_floor_is_the_largest_difference(monkeypatch: pytest.MonkeyPat
         def latency(self) -> SimpleNamespace:
             return SimpleNamespace(samples_ms=[self.median] * 3)
 
-    monkeypatch.setattr(noise, "Sampler", Side)
+    monkeypatch.setattr(doctor, "Sampler", Side)
     assert noise_floor(lambda: None, CPU, pairs=3) == pytest.approx(0.04)
     assert len(order) == 3 * 2 * 3
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, told: Telemetry, nvml: Nvml, rate: float = 1.0) -> Examination:
     """An H200 that reaches so much of its data sheet's rates."""
-    for module in (telemetry, gpu_state):
-        monkeypatch.setattr(module, "pynvml", nvml)
+    monkeypatch.setattr(telemetry, "pynvml", nvml)
     monkeypatch.setattr(doctor, "telemetry_of", lambda _: told)
     monkeypatch.setattr(doctor, "chip_of", lambda _: H200)
 
@@ -105,7 +111,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, told: Telemetry, nvml: Nvml, rate: 
         )
 
     monkeypatch.setattr(doctor, "ROOFS", {name: measured(name) for name in ROOFS})
-    return Examination(CUDA)
+    return Examination(CUDA, nothing)
 
 
 ABSENT = Telemetry(absent="NVML cannot be loaded: no library")
@@ -161,7 +167,7 @@ def test_the_timer_on_a_gpu(monkeypatch: pytest.MonkeyPatch, timers: list[tuple[
 
     monkeypatch.setattr(doctor, "measure", measured)
     monkeypatch.setattr(doctor, "empty_call", lambda _: lambda: None)
-    check = CHECKS["timer"](Examination(CUDA))
+    check = CHECKS["timer"](Examination(CUDA, nothing))
     assert check is not None
     assert check.verdict == verdict
 
@@ -169,7 +175,7 @@ def test_the_timer_on_a_gpu(monkeypatch: pytest.MonkeyPatch, timers: list[tuple[
 @pytest.mark.parametrize(("busy", "verdict"), [(5.0, "PASS"), (50.0, "WARN"), (95.0, "FAIL")])
 def test_a_busy_cpu(monkeypatch: pytest.MonkeyPatch, busy: float, verdict: str) -> None:
     monkeypatch.setattr(doctor, "psutil", SimpleNamespace(cpu_percent=lambda **_: busy))
-    check = CHECKS["others"](Examination(CPU))
+    check = CHECKS["others"](Examination(CPU, nothing))
     assert check is not None
     assert check.verdict == verdict
 
@@ -177,7 +183,7 @@ def test_a_busy_cpu(monkeypatch: pytest.MonkeyPatch, busy: float, verdict: str) 
 @pytest.mark.parametrize(("governor", "verdict"), [("performance", "PASS"), ("powersave", "WARN"), (None, "WARN")])
 def test_the_governor(monkeypatch: pytest.MonkeyPatch, governor: str | None, verdict: str) -> None:
     monkeypatch.setattr(doctor, "governor", lambda: governor)
-    check = CHECKS["clocks"](Examination(CPU))
+    check = CHECKS["clocks"](Examination(CPU, nothing))
     assert check is not None
     assert check.verdict == verdict
 

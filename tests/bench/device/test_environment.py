@@ -3,7 +3,7 @@
 import pytest
 
 from bench.device.environment import describe
-from tests.bench.conftest import CPU
+from tests.support.bench_cases import CPU
 
 
 def test_variables_that_matter_are_written_down_and_secrets_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.device.first_call import FirstCall, first_call
-from tests.bench.conftest import CPU
+from bench.device.resources import FirstCall, first_call
+from tests.support.bench_cases import CPU
 
 
 def test_making_and_calling_count() -> None:

@@ -6,9 +6,9 @@ import psutil
 import pytest
 import torch
 
-from bench.device import memory
-from bench.device.memory import Memory, free_bytes, inputs_mib, unmeasurable, weigh
-from tests.bench.conftest import CPU, every_device
+from bench.device import resources
+from bench.device.resources import Memory, free_bytes, inputs_mib, unmeasurable, weigh
+from tests.support.bench_cases import CPU, every_device
 
 MIB = 2**20
 SIZE = 128 * MIB
@@ -56,7 +56,7 @@ def test_why_it_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         def write_text(self, text: str, encoding: str) -> None:
             raise PermissionError(f"no {text} in {encoding}")
 
-    monkeypatch.setattr(memory, "_RESET", Sealed())
+    monkeypatch.setattr(resources, "_RESET", Sealed())
     reason = unmeasurable(CPU)
     assert reason is not None
     assert "cannot be reset: no 5" in reason

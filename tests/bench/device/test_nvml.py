@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.device import energy, gpu_state
 from bench.device import nvml as telemetry
-from bench.device.energy import energy_per_call_mj
-from bench.device.gpu_state import neighbours
-from bench.device.nvml import Reading, Telemetry, summary, telemetry_of
-from tests.bench.conftest import CPU
+from bench.device import resources
+from bench.device.nvml import Telemetry, neighbours, telemetry_of
+from bench.device.resources import energy_per_call_mj
+from bench.samples import Reading, summary
+from tests.support.bench_cases import CPU
 from tests.support.nvml import HANDLED, Nvml, process
 
 CUDA = torch.device("cuda")
@@ -27,8 +27,7 @@ def afresh() -> Iterator[None]:
 
 def pretend(monkeypatch: pytest.MonkeyPatch, nvml: Nvml, uuid: str = "8f3c") -> None:
     """An NVML, and a GPU of that UUID."""
-    for module in (telemetry, gpu_state):
-        monkeypatch.setattr(module, "pynvml", nvml)
+    monkeypatch.setattr(telemetry, "pynvml", nvml)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid=uuid))
 
 
@@ -73,7 +72,7 @@ def test_without_nvml_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     found = telemetry_of(CUDA)
     assert found.absent == "NVML cannot be loaded: Not Supported"
     assert (found.read(), found.energy_mj(), found.process_bytes(), found.processes()) == (Reading(), None, None, [])
-    assert gpu_state.gpu_state(found) == {"driver": None, "telemetry_absent": found.absent}
+    assert telemetry.gpu_state(found) == {"driver": None, "telemetry_absent": found.absent}
     assert telemetry_of(CPU).absent == "NVML tells of GPUs alone"
 
 
@@ -95,12 +94,12 @@ def test_this_process_and_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> Non
     found = telemetry_of(CUDA)
     assert found.process_bytes() == 512 * 2**20
     assert neighbours(found) == [{"pid": 1, "mib": 100.0}, {"pid": 2, "mib": None}]
-    assert gpu_state.gpu_state(found)["driver_mib_unknown"] is None
+    assert telemetry.gpu_state(found)["driver_mib_unknown"] is None
 
 
 def test_a_process_that_the_driver_does_not_list(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, Nvml(processes=[process(1)]))
-    state = gpu_state.gpu_state(telemetry_of(CUDA))
+    state = telemetry.gpu_state(telemetry_of(CUDA))
     assert telemetry_of(CUDA).process_bytes() is None
     assert state["driver_mib_unknown"] == "the driver lists this process under no number of ours"
     assert state["neighbours"] == [{"pid": 1, "mib": 512.0}]
@@ -112,7 +111,7 @@ def test_a_process_that_the_driver_does_not_list(monkeypatch: pytest.MonkeyPatch
 def test_energy_is_spread_over_the_calls_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     nvml, now = Nvml(), [0.0]
     pretend(monkeypatch, nvml)
-    monkeypatch.setattr(energy, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(resources, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
 
     def call() -> None:
@@ -120,7 +119,7 @@ def test_energy_is_spread_over_the_calls_of_a_window(monkeypatch: pytest.MonkeyP
         nvml.energy += 7.0
 
     assert energy_per_call_mj(call, CUDA, telemetry_of(CUDA)) == pytest.approx(7.0)
-    assert now[0] >= energy.WINDOW_SECONDS
+    assert now[0] >= resources.WINDOW_SECONDS
     assert energy_per_call_mj(call, CUDA, Telemetry(absent="none here")) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.device import timers as sources
-from bench.device.timers import source_of
+from bench.device.timers import timer_of
 
 CUDA = torch.device("cuda")
 
@@ -109,36 +109,36 @@ def last_sample(gpu: Gpu) -> list[str]:
 def test_the_l2_is_flushed_before_a_cold_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = pretend(monkeypatch, Gpu())
     for cold, told in ((True, ["flush", "hold"]), (False, ["hold"])):
-        source = source_of(gpu.call, CUDA, 0.002, cold=cold, capture=True)
-        assert (source.timer, source.sample()) == ("events", 0.25)
+        timer = timer_of(gpu.call, CUDA, 0.002, cold=cold, capture=True)
+        assert (timer.name, timer.sample()) == ("events", 0.25)
         assert last_sample(gpu) == [*told, "event", "call", "event", "wait"]
 
 
 @pytest.mark.parametrize(("queueing", "held"), [(0, 200_000), (300_000, 400_000), (10**12, 20_000_000)])
 def test_the_gpu_is_held_until_all_is_queued(monkeypatch: pytest.MonkeyPatch, queueing: int, held: int) -> None:
     gpu = pretend(monkeypatch, Gpu(queueing))
-    source_of(gpu.call, CUDA, 0.002, cold=False, capture=True)
+    timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True)
     assert gpu.held == held
 
 
 def test_the_host_time_is_that_of_queueing(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = pretend(monkeypatch, Gpu())
-    source = source_of(gpu.call, CUDA, 0.002, cold=False, capture=True)
-    assert source.host_ms == []
-    source.sample()
-    assert source.host_ms == pytest.approx([3.0])
+    timer = timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True)
+    assert timer.host_ms == []
+    timer.sample()
+    assert timer.host_ms == pytest.approx([3.0])
 
 
 def test_a_short_call_is_replayed_from_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = pretend(monkeypatch, Gpu(elapsed_ms=0.005))
-    source = source_of(gpu.call, CUDA, 0.002, cold=False, capture=True)
-    assert source.timer == "graph"
+    timer = timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True)
+    assert timer.name == "graph"
     calls = gpu.told.count("call")
     # 100 calls of 5 µs are captured: the replay takes 0.5 ms.
-    assert source.sample() == pytest.approx(0.005)
+    assert timer.sample() == pytest.approx(0.005)
     assert last_sample(gpu) == ["hold", "event", "replay", "event", "wait"]
     assert gpu.told.count("call") == calls
-    assert source.host_ms == pytest.approx([3.0] * 10)
+    assert timer.host_ms == pytest.approx([3.0] * 10)
     assert gpu.streams == ["first"]
 
 
@@ -151,8 +151,8 @@ def test_what_is_not_replayed_is_timed_by_events(
     monkeypatch: pytest.MonkeyPatch, elapsed: float, cold: bool, capture: bool, captures: bool
 ) -> None:
     gpu = pretend(monkeypatch, Gpu(elapsed_ms=elapsed, captures=captures))
-    source = source_of(gpu.call, CUDA, 0.002, cold=cold, capture=capture)
-    assert (source.timer, source.sample()) == ("events", elapsed)
+    timer = timer_of(gpu.call, CUDA, 0.002, cold=cold, capture=capture)
+    assert (timer.name, timer.sample()) == ("events", elapsed)
     assert "replay" not in gpu.told
     assert ("refused" in gpu.told) is not captures
     assert gpu.streams == ["first"]
@@ -161,7 +161,7 @@ def test_what_is_not_replayed_is_timed_by_events(
 def test_after_a_capture_that_failed_the_pool_is_left_and_no_other_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = pretend(monkeypatch, Gpu(elapsed_ms=0.005, captures=False))
     for _ in range(2):
-        assert source_of(gpu.call, CUDA, 0.002, cold=False, capture=True).timer == "events"
+        assert timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True).name == "events"
     assert gpu.told.count("refused") == gpu.told.count("left 0 pool") == 1
     assert sources.capture_failures == [
         "RuntimeError: CUDA error: operation failed due to a previous error during capture"
@@ -176,16 +176,16 @@ def test_a_short_kernel_is_timed_without_its_launch() -> None:
         time.sleep(0.002)
         a.add_(1)
 
-    source = source_of(slow_to_queue, CUDA, 0.002, cold=False, capture=False)
-    assert min(source.sample() for _ in range(9)) < 1.0
-    assert min(source.host_ms) >= 2.0
+    timer = timer_of(slow_to_queue, CUDA, 0.002, cold=False, capture=False)
+    assert min(timer.sample() for _ in range(9)) < 1.0
+    assert min(timer.host_ms) >= 2.0
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("capture", [True, False])
 def test_replay_and_events_agree(capture: bool) -> None:
     a = torch.ones(2**20, device=CUDA)
-    source = source_of(lambda: a.add_(1), CUDA, 0.002, cold=False, capture=capture)
-    assert source.timer in {"events", "graph" if capture else "events"}
+    timer = timer_of(lambda: a.add_(1), CUDA, 0.002, cold=False, capture=capture)
+    assert timer.name in {"events", "graph" if capture else "events"}
     # 8 MiB through the L2 or the memory: more than a µs, and below 50.
-    assert 0.001 < min(source.sample() for _ in range(9)) < 0.05
+    assert 0.001 < min(timer.sample() for _ in range(9)) < 0.05

@@ -12,9 +12,10 @@ import torch
 from bench.device import nvml as telemetry
 from bench.device import timers as sources
 from bench.device import timing
-from bench.device.nvml import Reading, Telemetry
-from bench.device.timing import Block, Latency, Sampler, Timing, measure
-from tests.bench.conftest import CPU, every_device
+from bench.device.nvml import Telemetry
+from bench.device.timing import Sampler, Timing, measure
+from bench.samples import Block, Latency, Reading
+from tests.support.bench_cases import CPU, every_device
 from tests.support.nvml import HANDLED, Nvml
 
 QUICK = Timing(seconds=0.0, min_samples=7)

@@ -14,7 +14,7 @@ import pytest
 from bench.learn.folder import COLUMNS
 from bench.learn.training import Recipe
 from bench.learn.variants import DEFAULT, Variant, chosen
-from tests.bench.conftest import Invoke
+from tests.support.in_process import Invoke
 
 
 class Pool:

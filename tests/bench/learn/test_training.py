@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from bench.case.axes import UsageError
+from bench.errors import UsageError
 from bench.learn.training import HELD_OUT, Recipe, digits, fit, train
 from bench.learn.variants import DEFAULT, VARIANTS, chosen
 from kernels import IMPLEMENTATIONS, LocalRelation2d, unsupported

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.measure.ahead import Outcome, Task, compile_ahead, forget_choices_since, run_task, tasks_of
-from tests.bench.conftest import CPU, case, problem
+from tests.support.bench_cases import CPU, case, problem
 
 
 def test_a_problem_is_compiled_once() -> None:

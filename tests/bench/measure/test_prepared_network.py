@@ -15,7 +15,7 @@ from bench.measure.prepared_network import PreparedNetworks
 from bench.measure.runner import Runner
 from kernels import resnet
 from kernels.implementations import chunked
-from tests.bench.conftest import CPU, every_device, network_case
+from tests.support.bench_cases import CPU, every_device, network_case
 
 TIMING = Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0, block_seconds=0.0)
 
@@ -30,18 +30,18 @@ def prepared(one: Case, device: torch.device = CPU) -> PreparedNetworks:
 def test_a_measured_network(device: torch.device, implementation: str, mode: str) -> None:
     runner, one = Runner(device, TIMING), network_case(implementation, mode)
     step = runner.prepare(one)
-    assert "status" not in step.row, step.row["reason"]
+    assert step.status is None, step.reason
     if implementation == "resnet":
-        assert step.row.keys() <= {"peak_mib", "reserved_mib", "driver_mib"}
+        assert step.columns.keys() <= {"peak_mib", "reserved_mib", "driver_mib"}
     else:
-        assert 0 <= step.row["error"] <= 1e-4
-        assert step.row["predicted_mib"] > 0
+        assert 0 <= step.columns["error"] <= 1e-4
+        assert step.columns["predicted_mib"] > 0
         # 14.6 million weights less those that one channel and wider groups save, four bytes each.
-        assert 50 <= step.row["inputs_mib"] <= 60
-    turn = runner.turn(one)
-    assert turn.latency is not None
-    assert len(turn.latency.samples_ms) >= 2
-    assert turn.parts == {}
+        assert 50 <= step.columns["inputs_mib"] <= 60
+    measured = runner.round(one)
+    assert measured.latency is not None
+    assert len(measured.latency.samples_ms) >= 2
+    assert measured.parts == {}
 
 
 @pytest.mark.parametrize("mode", ["forward", "training"])
@@ -115,7 +115,7 @@ def test_wrong_layers_are_incorrect(spoil: Any, dtype: str, monkeypatch: pytest.
     sizes: dict[str, Any] = {"height": 64, "width": 64, "m": 8, "dtype": dtype}
     monkeypatch.setattr(chunked, "run", spoil(chunked.run))
     step = Runner(CPU, TIMING).prepare(network_case(mode="training", **sizes))
-    assert step.row["status"] == "incorrect"
+    assert step.status == "incorrect"
 
 
 def test_torch_compile_takes_the_whole_network(monkeypatch: pytest.MonkeyPatch) -> None:

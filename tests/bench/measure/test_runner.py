@@ -12,11 +12,11 @@ from bench.device.device import chip_of
 from bench.measure import runner as runner_module
 from bench.measure.preflight import predicted_mib
 from bench.measure.workloads import Tensors, draw
-from bench.results.folder import COLUMNS, PARAMETERS
+from bench.results.columns import COLUMNS, PARAMETERS
 from bench.run import schedule as rotation
 from kernels import Problem, predicted_bytes
 from kernels.implementations.triton_fused.settings import heuristic
-from tests.bench.conftest import CPU, case, every_device
+from tests.support.bench_cases import CPU, case, every_device
 from tests.support.measured import TIMING, Measured
 
 
@@ -59,10 +59,10 @@ def test_the_first_call_is_of_the_case_that_made_it(runner: Measured) -> None:
 
 
 def test_a_process_that_captures_no_more_says_so(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not runner.steps.turn(case()).capture_failed
+    assert not runner.runner.round(case()).capture_failed
     monkeypatch.setattr(sources, "capture_failures", ["RuntimeError: cannot be captured"])
     monkeypatch.setattr(runner_module, "capture_failures", sources.capture_failures)
-    assert runner.steps.turn(case()).capture_failed
+    assert runner.runner.round(case()).capture_failed
 
 
 def test_inputs_are_those_that_were_drawn(runner: Measured) -> None:

@@ -1,6 +1,7 @@
 """A case that cannot be measured leaves a row with its status and reason, and no number."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,9 @@ from bench.case.case import Case
 from bench.cost.metrics import counts
 from bench.measure import runner as runner_module
 from bench.measure.preflight import predicted_mib
-from bench.run.schedule import Schedule
 from kernels.implementations import chunked
 from kernels.implementations.triton_fused import launch
-from tests.bench.conftest import CPU, case
+from tests.support.bench_cases import CPU, case
 from tests.support.measured import Measured, raising, require_no_numbers
 
 
@@ -103,7 +103,7 @@ def test_a_cold_cache_needs_a_gpu(runner: Measured) -> None:
 def test_after_the_deadline_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.measure.prepared.draw", raising(AssertionError("run")))
     runner = Measured()
-    runner.schedule = Schedule(deadline=time.monotonic())
+    runner.conduct = replace(runner.conduct, deadline=time.monotonic())
     row = runner.row(case())
     assert row["status"] == "timeout"
     require_no_numbers(row, runner)

@@ -12,8 +12,8 @@ from bench.case.axes import MODES_OF
 from bench.measure.check import TOLERANCES, error_of, expect, gradients
 from bench.measure.workloads import Tensors, Workload, build, call, draw
 from kernels import Problem
-from tests.bench.conftest import CPU, problem
 from tests.support import plain
+from tests.support.bench_cases import CPU, problem
 from tests.support.oracle import Options
 
 PROBLEMS = {

@@ -9,9 +9,11 @@ from torch import Tensor
 from bench.case.axes import MODES_OF
 from bench.case.case import Case
 from bench.cost.complexity import min_bytes
-from bench.measure.yardsticks import YARDSTICKS, Timed, replaced_channels
+from bench.cost.yardsticks import YARDSTICKS, replaced_channels
+from bench.device.timers import Call
+from bench.measure.yardsticks import TIMED
 from kernels import Problem
-from tests.bench.conftest import CPU, problem
+from tests.support.bench_cases import CPU, problem
 
 
 @pytest.mark.parametrize(
@@ -21,11 +23,9 @@ def test_channels_of_the_convolution_that_is_replaced(channels: int, replaced: i
     assert replaced_channels(channels) == replaced
 
 
-def timed(one: Case) -> Timed:
+def timed(one: Case) -> Call:
     """What is timed of a yardstick that is no network."""
-    make = YARDSTICKS[one.implementation].timed
-    assert make is not None
-    return make(one, CPU)
+    return TIMED[one.implementation](one, CPU)
 
 
 def output_of(name: str, posed: Problem) -> Tensor:

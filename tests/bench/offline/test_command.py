@@ -13,7 +13,7 @@ from bench.offline import command as offline_session
 from bench.offline import limits
 from bench.offline.examine import Task, examine, tasks_of
 from bench.offline.tables import print_reports
-from tests.bench.conftest import Invoke
+from tests.support.in_process import Invoke
 from tests.support.offline_reports import FORWARD, report
 
 ONE = [

@@ -13,7 +13,7 @@ import pytest
 from bench.offline import binaries
 from bench.offline import command as offline_session
 from bench.offline.examine import tasks_of
-from tests.bench.conftest import Invoke
+from tests.support.in_process import Invoke
 from tests.support.offline_reports import FORWARD, STAGE_28
 
 

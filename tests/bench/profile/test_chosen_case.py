@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.case.axes import UsageError
 from bench.case.case import Case
-from bench.case.chosen import Chosen, choose
+from bench.case.request import Chosen, Request, choose
 from bench.case.sweeps import SWEEPS, expand
-from bench.commands.run import Request
+from bench.errors import RunFolderError, UsageError
 from bench.profile.nsight_target import read_case
-from bench.results.folder import RunFolder, RunFolderError
+from bench.results.folder import RunFolder
 from kernels import Problem
-from tests.bench.conftest import CPU, case
+from tests.support.bench_cases import CPU, case
+from tests.support.run_of_cases import run_with
 
 CUDA = torch.device("cuda")
 
@@ -25,14 +25,6 @@ def request(*axes: str, implementation: str | None = None, mode: str | None = No
 
 def chosen(text: str, device: torch.device = CPU, implementation: str | None = None) -> Case:
     return choose(text, request(implementation=implementation), device).case
-
-
-def run_with(path: Path, *cases: Case) -> Path:
-    """A run folder with a row for each case."""
-    folder = RunFolder.create(path, {})
-    for one in cases:
-        folder.append({**one.parameters(), "status": "ok", "device": "cpu"}, [1.0])
-    return path
 
 
 @pytest.mark.parametrize(("device", "sweep"), [(CPU, "quick"), (CUDA, "axes")], ids=["cpu", "cuda"])

@@ -10,13 +10,14 @@ import matplotlib.image
 import pytest
 import torch
 
+from bench.errors import WorkerError
 from bench.locks import locked
 from bench.profile.recording import record_trace
 from bench.profile.trace import CALL
-from bench.results.folder import PARAMETERS
-from bench.run.worker import WorkerError
-from tests.bench.conftest import InProcess, Invoke, case
-from tests.bench.profile.test_chosen_case import run_with
+from bench.results.columns import PARAMETERS
+from tests.support.bench_cases import case
+from tests.support.in_process import InProcess, Invoke
+from tests.support.run_of_cases import run_with
 from tests.support.traces import require_importable
 
 SMALL = ("unfold", "forward_backward", "C8", "9x9", "k3", "m4", "--device", "cpu", "--calls", "2")

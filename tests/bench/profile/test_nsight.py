@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import Unavailable
 from bench.profile.nsight import COUNTERS, METRICS, Counted, command, count, failure, parse
-from bench.unavailable import Unavailable
 
 HEAD = (
     *("ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream"),

@@ -1,4 +1,4 @@
-"""The page of a profile on a GPU: bounds, Proton's table, Nsight's counters beside predictions, what is missing."""
+"""The page of a profile on a GPU: bounds, Proton's table, Nsight's counters beside expected, what is missing."""
 
 import json
 import sys
@@ -15,13 +15,13 @@ from bench.case.case import Case
 from bench.cost.bounds import bounds_us, kernel_work
 from bench.cost.chips import CHIPS
 from bench.cost.complexity import flops, min_bytes
-from bench.profile.expected import Predictions, offline_counters, predict, symbol
+from bench.errors import Unavailable
+from bench.profile.expected import Expected, expected_counters, offline_counters, symbol
 from bench.profile.nsight import COUNTERS, Counted
 from bench.profile.page import Profile, page, table
 from bench.profile.proton import Ran, read_proton, record_proton, require_proton
 from bench.profile.trace import read_trace
-from bench.unavailable import Unavailable
-from tests.bench.conftest import CPU, case
+from tests.support.bench_cases import CPU, case
 from tests.support.offline_reports import FORWARD, STAGE_28, report
 from tests.support.traces import called, kernel, span, write
 
@@ -44,7 +44,7 @@ def test_a_binarys_counters_are_over_the_grid() -> None:
 
 def test_predictions_join_bounds_and_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.profile.expected.spread", lambda _, tasks: [(0, BINARY)] if tasks == [FORWARD] else [])
-    found = predict(CASE, H200)
+    found = expected_counters(CASE, H200)
     assert found.notes == ()
     (one,) = found.kernels.values()
     assert list(found.kernels) == ["local_relation_forward_kernel"]
@@ -56,10 +56,12 @@ def test_predictions_join_bounds_and_binaries(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_cannot_be_predicted_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "only kernels of triton" in predict(Case(STAGE_28, "operator", "forward", "compiled"), H200).notes[0]
-    assert "the GPU's rates are not known" in predict(CASE, None).notes[0]
+    assert (
+        "only kernels of triton" in expected_counters(Case(STAGE_28, "operator", "forward", "compiled"), H200).notes[0]
+    )
+    assert "the GPU's rates are not known" in expected_counters(CASE, None).notes[0]
     monkeypatch.setattr("bench.profile.expected.spread", lambda *_: [(0, RuntimeError("no compiler"))])
-    found = predict(CASE, H200)
+    found = expected_counters(CASE, H200)
     assert found.notes == ("offline: forward-28x28x200-k7-m8-bfloat16-sm_90: no compiler",)
     assert found.kernels[symbol("forward")].offline == {}
 
@@ -163,7 +165,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     ran = [Ran(name, 2, 180_000), Ran("convert|float", 2, 20_000)]
     counted = [Counted(name, 1, {"time, ns": 91_000.0, "registers of a thread": 96.0, "warps stalled, wait": 1.5})]
     known = {"flops": 3e9, "min_bytes": 4.5e7, "predicted_mib": 19.5}
-    return Profile(CASE.label(), "NVIDIA H200", known, trace, ran, counted, predict(CASE, H200), {})
+    return Profile(CASE.label(), "NVIDIA H200", known, trace, ran, counted, expected_counters(CASE, H200), {})
 
 
 def test_a_page_of_a_gpu(profile: Profile) -> None:
@@ -191,12 +193,12 @@ def test_what_is_missing_has_a_line(profile: Profile) -> None:
         profile.machine,
         {},
         profile.trace,
-        predictions=Predictions({}, ("only kernels of triton are",)),
+        expected=Expected({}, ("only kernels of triton are",)),
         missing={"Nsight Compute": "ncu is not on the path"},
     )
     assert page(bare).split("## What there is not")[1].split("\n\n")[1].splitlines() == [
         "- Nsight Compute: ncu is not on the path.",
-        "- Predictions: only kernels of triton are.",
+        "- Expected: only kernels of triton are.",
     ]
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.errors import RunFolderError
 from bench.results.comparison import Comparison, Settings, compare
-from bench.results.folder import RunFolderError
 from bench.results.reading import read_run
-from tests.bench.conftest import Invoke
 from tests.support.compared import ENVIRONMENT, failed, row, timed, write_run
+from tests.support.in_process import Invoke
 
 RNG = np.random.default_rng(0)
 FEW = (row(), np.ones(6))
@@ -210,8 +210,8 @@ def test_a_case_measured_again_counts_once(tmp_path: Path) -> None:
     for name in ("results.jsonl", "samples.jsonl"):
         (path / name).write_text((path / name).read_text() + (again / name).read_text())
     run = read_run(path)
-    ((turn,),) = run.samples.values()
-    assert np.median(turn) == pytest.approx(3.0, rel=0.02)
+    ((line,),) = run.samples.values()
+    assert np.median(line.samples_ms) == pytest.approx(3.0, rel=0.02)
 
 
 def test_every_format_tells_the_same(invoke: Invoke, tmp_path: Path) -> None:

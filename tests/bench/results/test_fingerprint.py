@@ -3,8 +3,8 @@
 import pytest
 
 from bench.device.environment import describe
-from bench.results.fingerprint import fingerprint
-from tests.bench.conftest import CPU
+from bench.results.recovery import fingerprint
+from tests.support.bench_cases import CPU
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,10 @@ import pytest
 from bench.cost.bounds import Work, bounds_us, mode_work
 from bench.cost.chips import CHIPS
 from bench.cost.metrics import METRICS, counts, limits, rates
-from bench.results.folder import (
-    COLUMNS,
-    KINDS,
-    OUTCOMES,
-    PARAMETERS,
-    SCHEMA_VERSION,
-    SINCE,
-    STATUSES,
-    Row,
-    RunFolder,
-    RunFolderError,
-)
-from tests.bench.conftest import case
+from bench.errors import RunFolderError
+from bench.results.columns import COLUMNS, KINDS, PARAMETERS, SCHEMA_VERSION, STATUSES, TABLE, Row, assemble
+from bench.results.folder import RunFolder
+from tests.support.bench_cases import case
 
 FILES = ("environment.json", "results.csv", "results.jsonl", "samples.jsonl")
 
@@ -67,17 +58,24 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_columns_are_the_contract() -> None:
     assert tuple(case().parameters()) == PARAMETERS
-    assert (*PARAMETERS, *OUTCOMES) == COLUMNS
-    assert set(METRICS) <= set(OUTCOMES)
+    assert COLUMNS[: len(PARAMETERS)] == PARAMETERS
+    assert set(METRICS) <= set(COLUMNS[len(PARAMETERS) :])
     assert len(set(COLUMNS)) == len(COLUMNS)
     promised = "implementation mode scope status reason device error latency_ms latency_p20_ms latency_p80_ms samples "
     promised += "peak_mib predicted_mib paper_cost macs flops min_bytes images_per_s tflops gbps bound bound_fraction"
     promised += " fingerprint"
     assert set(promised.split()) <= set(COLUMNS)
-    assert set(SINCE) <= set(COLUMNS)
-    assert max(SINCE.values()) <= SCHEMA_VERSION
+    assert all(1 <= column.since <= SCHEMA_VERSION and column.summary for column in TABLE.values())
     assert case().parameters()["kind"] in KINDS
     assert set(STATUSES) == {"ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error"}
+
+
+def test_a_row_is_made_of_parts_that_do_not_overlap() -> None:
+    assert assemble({"a": {"status": "ok"}, "b": {"latency_ms": 1.0}}) == {"status": "ok", "latency_ms": 1.0}
+    with pytest.raises(ValueError, match="b tells the column 'status' again"):
+        assemble({"a": {"status": "ok"}, "b": {"status": "error"}})
+    with pytest.raises(ValueError, match="b tells no column 'colour'"):
+        assemble({"a": {"status": "ok"}, "b": {"colour": "red"}})
 
 
 def test_metrics_of_a_case() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.locks import locked
-from bench.results.folder import SCHEMA_VERSION, RunFolder
+from bench.results.columns import SCHEMA_VERSION
+from bench.results.folder import RunFolder
 from bench.results.merge import SET_ASIDE
-from bench.results.recovery import DISCARDED, key_of
-from tests.bench.conftest import Invoke
-from tests.bench.run.test_resume import CASES, arguments, keys_of, require_whole, rows_of, tear
+from bench.results.reading import DISCARDED, key_of
+from tests.support.in_process import Invoke
+from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of, tear
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

@@ -12,15 +12,16 @@ import torch
 
 from bench.device.environment import describe
 from bench.device.timing import Timing
-from bench.gpu_lock import DeviceInUse, at_work, gpus_at_work, owned
+from bench.errors import DeviceInUse
+from bench.locks import busy, busy_gpus, owned
 from bench.results.folder import RunFolder
-from bench.run.local_executor import LocalExecutor, Seat, executor_at
+from bench.run.executors import LocalExecutor, Seat, local_executor
 from bench.run.messages import Setup
-from bench.run.place import Place
 from bench.run.worker import Worker
 from tests import ROOT
-from tests.bench.conftest import CPU, Invoke
-from tests.bench.run.test_resume import CASES, arguments, keys_of, require_whole, rows_of
+from tests.support.bench_cases import CPU
+from tests.support.in_process import Invoke
+from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of
 
 PLACES: dict[str, tuple[str, str | None, list[str | None]]] = {
     "all": ("all", None, ["0", "1", "2"]),
@@ -46,7 +47,7 @@ def test_devices_are_taken_by_the_names_that_cuda_knows(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    seats = executor_at(Place(devices=devices)).seats
+    seats = local_executor("auto", devices, None).seats
     assert [seat.visible for seat in seats] == taken
     assert {seat.device for seat in seats} == {"cpu" if devices == "cpu" else "cuda"}
 
@@ -97,7 +98,7 @@ def test_a_gpu_belongs_to_one_benchmark() -> None:
 
 
 def test_a_gpu_is_free_when_its_process_was_killed() -> None:
-    code = "import sys, time; from bench.gpu_lock import owned\n"
+    code = "import sys, time; from bench.locks import owned\n"
     code += "import tempfile; tempfile.tempdir = sys.argv[1]\n"
     code += "with owned('GPU-a'): print('mine', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, tempfile.gettempdir()]
@@ -113,17 +114,17 @@ def test_a_gpu_is_free_when_its_process_was_killed() -> None:
 
 
 def test_gpus_at_work_are_counted() -> None:
-    assert gpus_at_work() == 0
-    with owned("GPU-a"), at_work("GPU-a"):
-        with at_work("GPU-b"):
-            assert gpus_at_work() == 2
-        assert gpus_at_work() == 1
-    assert gpus_at_work() == 0
+    assert busy_gpus() == 0
+    with owned("GPU-a"), busy("GPU-a"):
+        with busy("GPU-b"):
+            assert busy_gpus() == 2
+        assert busy_gpus() == 1
+    assert busy_gpus() == 0
 
 
 @pytest.fixture
 def _gpus(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Every station takes its own CPU for one more GPU."""
+    """Every slot takes its own CPU for one more GPU."""
     uuids = iter(request.param)
 
     def pretended(device: torch.device, argv: Sequence[str]) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _gpus(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
 
     monkeypatch.setattr("bench.run.slot.describe", pretended)
     seats = [Seat("cpu") for _ in request.param]
-    monkeypatch.setattr("bench.commands.run.executor_of", lambda _: LocalExecutor(seats, mixed=len(seats) > 1))
+    monkeypatch.setattr("bench.run.executors.executor_of", lambda *_: LocalExecutor(seats, mixed=len(seats) > 1))
     monkeypatch.setattr("bench.measure.runner.unmeasurable", lambda _: "not asked")
 
 
@@ -170,7 +171,7 @@ def test_rows_say_where_they_are_from(invoke: Invoke, tmp_path: Path) -> None:
 def test_a_run_on_several_devices_is_resumed_on_others(invoke: Invoke, tmp_path: Path) -> None:
     executor = LocalExecutor([Seat("cpu")] * 2, mixed=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.commands.run.executor_of", lambda _: executor)
+        patch.setattr("bench.run.executors.executor_of", lambda *_: executor)
         assert invoke(*arguments(tmp_path / "run"))[0] == 0
         before = keys_of(tmp_path / "run")
         code, out, error = invoke(*arguments(tmp_path / "run", "--resume"))

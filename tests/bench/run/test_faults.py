@@ -17,11 +17,12 @@ import torch
 
 from bench.case.case import Case
 from bench.device.timing import Timing
-from bench.measure.steps import Step
+from bench.errors import WorkerError
+from bench.measure.runner import StepResult
 from bench.run.messages import Request, Setup
-from bench.run.schedule import Done, Rotation, Schedule
-from bench.run.worker import Worker, WorkerError
-from tests.bench.conftest import case
+from bench.run.schedule import CaseResult, Conduct, Schedule
+from bench.run.worker import Worker
+from tests.support.bench_cases import case
 from tests.support.planted import WRONG
 
 TIMING = Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0, block_seconds=0.0)
@@ -42,9 +43,9 @@ def setup() -> Setup:
     return Setup("cpu", TIMING)
 
 
-def run(worker: Worker, cases: list[Case], **schedule: Any) -> list[Done]:
+def run(worker: Worker, cases: list[Case], **conduct: Any) -> list[CaseResult]:
     """What becomes of the cases."""
-    return list(Rotation(worker, Schedule(**{"rounds": 2, **schedule}), "a CPU").run(cases))
+    return list(Schedule(worker, Conduct(TIMING, **{"rounds": 2, **conduct})).run(cases))
 
 
 def planted(channels: int, implementation: str = "chunked") -> Case:
@@ -61,33 +62,35 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 def test_each_fault_costs_its_own_case_alone(worker: Worker) -> None:
     cases = [planted(channels, name) for channels in (10, *FAULTS) for name in SOUND]
     ended = run(worker, cases)
-    assert {done.case for done in ended} == set(cases)
+    assert {result.case for result in ended} == set(cases)
     assert len(ended) == len(cases)
-    for done in ended:
-        status, said = FAULTS.get(done.case.problem.channels, ("ok", ""))
-        if done.case.implementation == "unfold" or status == "ok":
-            assert (done.row["status"], [len(one.samples_ms) for one in done.rounds]) == ("ok", [2, 2])
-            assert done.row["latency_ms"] > 0
+    for result in ended:
+        status, said = FAULTS.get(result.case.problem.channels, ("ok", ""))
+        if result.case.implementation == "unfold" or status == "ok":
+            assert (result.row["status"], [len(one.samples_ms) for one in result.rounds]) == ("ok", [2, 2])
+            assert result.row["latency_ms"] > 0
         else:
-            assert (done.row["status"], done.rounds) == (status, [])
-            assert said in done.row["reason"]
-            assert "latency_ms" not in done.row
+            assert (result.row["status"], result.rounds) == (status, [])
+            assert said in result.row["reason"]
+            assert "latency_ms" not in result.row
     # One to begin with, and one after each of the first three faults: the others leave the worker alive.
     assert worker.started == 4
 
 
-def test_a_crash_in_a_turn_keeps_what_the_others_have(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    turn, turns = Worker.turn, []
+def test_a_crash_in_a_round_keeps_what_the_others_have(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, rounds = Worker.round, []
 
     def killed(self: Worker, one: Case) -> Any:
-        turns.append(one.implementation)
-        if turns.count("chunked") == 2 and one.implementation == "chunked":
+        rounds.append(one.implementation)
+        if rounds.count("chunked") == 2 and one.implementation == "chunked":
             assert self._process is not None
             os.kill(self._process.pid, signal.SIGKILL)
-        return turn(self, one)
+        return usual(self, one)
 
-    monkeypatch.setattr(Worker, "turn", killed)
-    ended = {done.case.implementation: done for done in run(worker, [planted(10), planted(10, "unfold")], rounds=3)}
+    monkeypatch.setattr(Worker, "round", killed)
+    ended = {
+        result.case.implementation: result for result in run(worker, [planted(10), planted(10, "unfold")], rounds=3)
+    }
     assert ended["chunked"].row["status"] == "crashed"
     assert [len(one.samples_ms) for one in ended["unfold"].rounds] == [2, 2, 2]
     assert ended["unfold"].row["samples"] == 6
@@ -98,7 +101,7 @@ def test_a_worker_killed_at_any_moment(worker: Worker, monkeypatch: pytest.Monke
     step, chance = Worker._step, random.Random(0)
     killers: list[threading.Timer] = []
 
-    def doomed(self: Worker, what: str, one: Case, *options: Any) -> Step:
+    def doomed(self: Worker, what: str, one: Case, *options: Any) -> StepResult:
         self._require_running()
         if self._process is not None and len(killers) < 3 and chance.random() < 0.1:
             killers.append(threading.Timer(0.02 * chance.random(), self._process.kill))
@@ -106,15 +109,15 @@ def test_a_worker_killed_at_any_moment(worker: Worker, monkeypatch: pytest.Monke
         return step(self, what, one, *options)
 
     monkeypatch.setattr(Worker, "_step", doomed)
-    ended = [done for _ in range(3) for done in run(worker, cases)]
+    ended = [result for _ in range(3) for result in run(worker, cases)]
     for killer in killers:
         killer.join()
-    assert [sum(done.case == one for done in ended) for one in cases] == [3] * len(cases)
-    crashed = [done for done in ended if done.row["status"] == "crashed"]
+    assert [sum(result.case == one for result in ended) for one in cases] == [3] * len(cases)
+    crashed = [result for result in ended if result.row["status"] == "crashed"]
     assert len(killers) == 3
     assert 1 <= len(crashed) <= 3
-    assert all("SIGKILL" in done.row["reason"] for done in crashed)
-    assert sum(done.row["status"] == "ok" for done in ended) == len(ended) - len(crashed)
+    assert all("SIGKILL" in result.row["reason"] for result in crashed)
+    assert sum(result.row["status"] == "ok" for result in ended) == len(ended) - len(crashed)
 
 
 def test_what_was_not_captured_once_is_not_tried_in_the_next_process(
@@ -122,15 +125,15 @@ def test_what_was_not_captured_once_is_not_tried_in_the_next_process(
 ) -> None:
     asked: list[Request] = []
 
-    def answer(_: Worker, request: Request, __: float) -> Step:
+    def answer(_: Worker, request: Request, __: float) -> StepResult:
         asked.append(request)
-        return Step({}, capture_failed=request.options["capture"] and request.arguments[0].mode == "forward")
+        return StepResult(capture_failed=request.options["capture"] and request.arguments[0].mode == "forward")
 
     closed: list[None] = []
     monkeypatch.setattr(Worker, "_ask", answer)
     monkeypatch.setattr(Worker, "close", lambda _: closed.append(None))
     for one in (case(), case(), case(m=2), case(mode="backward"), case("unfold", "backward")):
-        worker.turn(one)
+        worker.round(one)
     assert [request.options["capture"] for request in asked] == [True, False, False, True, True]
     assert len(closed) == 1
 
@@ -140,7 +143,7 @@ def test_a_worn_out_worker_is_replaced_between_problems(worker: Worker, monkeypa
     monkeypatch.setattr(worker, "cases", 1)
     before = worker.started
     ended = run(worker, [planted(9), planted(9, "unfold"), planted(10)])
-    assert [done.row["status"] for done in ended] == ["ok"] * 3
+    assert [result.row["status"] for result in ended] == ["ok"] * 3
     assert worker.started == before + 2
 
 
@@ -149,7 +152,7 @@ def test_a_worker_whose_device_answers_no_more_is_replaced(worker: Worker) -> No
     worker.call(break_device)
     before = worker.started
     ended = run(worker, [planted(16), planted(10)])
-    assert [done.row["status"] for done in ended] == ["crashed", "ok"]
+    assert [result.row["status"] for result in ended] == ["crashed", "ok"]
     assert ended[0].row["reason"] == "ZeroDivisionError: planted"
     assert worker.started == before + 1
 
@@ -175,5 +178,5 @@ def test_a_worker_that_cannot_start_ends_the_sweep(tmp_path: Path) -> None:
 
 def test_larger_cases_are_tried_where_that_is_asked(worker: Worker) -> None:
     cases = [planted(18), planted(20)]
-    assert [done.row["status"] for done in run(worker, cases)] == ["out_of_memory"] * 2
-    assert [done.row["status"] for done in run(worker, cases, try_all=True)] == ["out_of_memory", "ok"]
+    assert [result.row["status"] for result in run(worker, cases)] == ["out_of_memory"] * 2
+    assert [result.row["status"] for result in run(worker, cases, try_all=True)] == ["out_of_memory", "ok"]

@@ -7,12 +7,12 @@ import pytest
 
 from bench.case.case import Case
 from bench.device.timing import Timing
-from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import Row
-from bench.run.largest_batch import MOST, BatchSearch, largest
+from bench.measure.runner import Runner, StepResult
+from bench.results.columns import Row
+from bench.run.capacity import MOST, BatchSearch, largest
 from kernels.implementations import chunked
-from tests.bench.conftest import CPU, Invoke, case, network_case
+from tests.support.bench_cases import CPU, case, network_case
+from tests.support.in_process import Invoke
 
 
 @pytest.mark.parametrize("fitting", [0, 1, 2, 3, 7, 16, 17, 63, 64, 100, 1000, 4095, 4096, 9999])
@@ -39,15 +39,15 @@ class Limited:
         self.most, self.beyond = most, beyond
         self.tried: list[Case] = []
 
-    def prepare(self, _: Case) -> Step:
+    def prepare(self, _: Case) -> StepResult:
         raise AssertionError
 
-    def turn(self, _: Case) -> Step:
+    def round(self, _: Case) -> StepResult:
         raise AssertionError
 
-    def fits(self, one: Case) -> Step:
+    def fits(self, one: Case) -> StepResult:
         self.tried.append(one)
-        return Step({} if one.problem.batch <= self.most else {"status": self.beyond, "reason": "too large"})
+        return StepResult() if one.problem.batch <= self.most else StepResult(status=self.beyond, reason="too large")
 
 
 def test_cases_that_differ_in_the_batch_share_a_search() -> None:
@@ -91,14 +91,14 @@ def test_a_try_leaves_nothing_behind_and_checks_nothing(monkeypatch: pytest.Monk
     runner, wrong = Runner(CPU, Timing(seconds=0.0)), chunked.run
     monkeypatch.setattr(chunked, "run", lambda *given: 0 * wrong(*given))
     runner.prepare(case())
-    assert runner.fits(case()).row == {}
+    assert runner.fits(case()) == StepResult()
     assert runner._prepared is None
 
     def full(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(chunked, "run", full)
-    assert runner.fits(case()).row["status"] == "out_of_memory"
+    assert runner.fits(case()).status == "out_of_memory"
     assert runner._prepared is None
 
 

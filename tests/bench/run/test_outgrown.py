@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bench.case.case import Case
-from bench.run.outgrown import Outgrown
-from tests.bench.conftest import case
+from bench.run.capacity import Outgrown
+from tests.support.bench_cases import case
 
 LARGER: dict[str, dict[str, Any]] = {
     "batch": {"batch": 3},

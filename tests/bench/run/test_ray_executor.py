@@ -20,8 +20,8 @@ import pytest
 
 from bench.results.folder import RunFolder
 from tests import ROOT
-from tests.bench.conftest import Invoke
-from tests.bench.run.test_resume import arguments, keys_of, require_whole, rows_of
+from tests.support.in_process import Invoke
+from tests.support.small_runs import arguments, keys_of, require_whole, rows_of
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")
 

@@ -1,6 +1,5 @@
 """A run that ended early, however it did, is continued to the same table as one that was left alone."""
 
-import csv
 import json
 import os
 import signal
@@ -13,44 +12,17 @@ import pytest
 
 from bench.case.case import Case
 from bench.locks import locked
-from bench.measure.runner import Runner
-from bench.measure.steps import Step
-from bench.results.folder import COLUMNS, SCHEMA_VERSION, Row, RunFolder
-from bench.results.recovery import DISCARDED, finished, key_of, recover
+from bench.measure.runner import Runner, StepResult
+from bench.results.columns import COLUMNS, SCHEMA_VERSION
+from bench.results.folder import RunFolder
+from bench.results.reading import DISCARDED
+from bench.results.recovery import finished, recover
 from bench.run.run import _interrupts_held_back
-from tests.bench.conftest import Invoke, case
-from tests.bench.results.test_schemas import require_valid
+from tests.support.bench_cases import case
+from tests.support.in_process import Invoke
+from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of, tear
 
-SIZES = ["-a", "N=1,2", "-a", "hw=6", "-a", "C=8", "-a", "k=3", "-a", "m=4", "-a", "s=1"]
-SWEEP = [*SIZES, "--implementation", "unfold,chunked", "--device", "cpu", "--seconds", "0"]
-CASES = 8
 MARK = "0123456789ab"
-
-
-def arguments(out: Path, *more: str) -> list[str]:
-    return ["run", "quick", *SWEEP, "--out", str(out), *more]
-
-
-def rows_of(path: Path) -> list[Row]:
-    return [json.loads(line) for line in (path / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def keys_of(path: Path) -> set[tuple[Any, ...]]:
-    return {key_of(row) for row in rows_of(path)}
-
-
-def require_whole(path: Path, cases: int = CASES) -> None:
-    """Each case once, its table and samples to match, all of it valid."""
-    require_valid(path)
-    rows = rows_of(path)
-    assert len(rows) == len(keys_of(path)) == cases
-    with (path / "results.csv").open(newline="", encoding="utf-8") as file:
-        flat = list(csv.DictReader(file))
-    assert flat == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-    samples = [json.loads(line) for line in (path / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [key_of(line) for line in samples] == [key_of(row) for row in rows]
-    assert [sum(line["rounds"]) for line in samples] == [len(line["samples_ms"]) for line in samples]
-    assert [row["samples"] or 0 for row in rows] == [len(line["samples_ms"]) for line in samples]
 
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -73,21 +45,15 @@ def undisturbed(invoke: Invoke, tmp_path: Path) -> Path:
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     """The cases that are prepared from now on."""
-    prepare: Callable[[Runner, Case], Step] = Runner.prepare
+    prepare: Callable[[Runner, Case], StepResult] = Runner.prepare
     cases: list[Case] = []
 
-    def counting(self: Runner, one: Case) -> Step:
+    def counting(self: Runner, one: Case) -> StepResult:
         cases.append(one)
         return prepare(self, one)
 
     monkeypatch.setattr(Runner, "prepare", counting)
     return cases
-
-
-def tear(path: Path) -> None:
-    """Cut the last line of the rows short."""
-    text = path.read_bytes()
-    path.write_bytes(text[:-50])
 
 
 def spoil(path: Path) -> None:
@@ -200,7 +166,7 @@ def test_a_run_of_another_schema_is_refused(invoke: Invoke, undisturbed: Path, m
     before = {path: path.read_bytes() for path in undisturbed.glob("[a-z]*")}
     code, _, error = invoke(*arguments(undisturbed, "--resume"))
     assert (code, measured) == (2, [])
-    assert f"has schema_version {SCHEMA_VERSION - 1}, and only a run of version {SCHEMA_VERSION}" in error
+    assert f"has schema_version {SCHEMA_VERSION - 1}, and this suite reads {SCHEMA_VERSION}" in error
     assert {path: path.read_bytes() for path in undisturbed.glob("[a-z]*")} == before
 
 
@@ -226,10 +192,10 @@ def test_ten_thousand_rows_resume_at_once(tmp_path: Path) -> None:
     for path, one in ((folder.rows_path, row), (folder.samples_path, samples)):
         path.write_text("".join(json.dumps({**one, "batch": n}) + "\n" for n in range(10_000)), encoding="utf-8")
     start = time.process_time()
-    recovered = recover(folder)
+    recovered = recover(folder.path)
     ready = finished(recovered.rows.values(), {MARK}, frozenset())
     seconds = time.process_time() - start
-    assert (len(ready), recovered.warnings) == (10_000, ())
+    assert (len(ready), recovered.warnings) == (10_000, [])
     assert len(folder.csv_path.read_text(encoding="utf-8").splitlines()) == 10_001
     assert seconds <= 2.0
 

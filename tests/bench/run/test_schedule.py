@@ -1,37 +1,37 @@
-"""The order of turns: all implementations of a problem in every round, shuffled by the seed."""
+"""The order of rounds: all implementations of a problem in every round, shuffled by the seed."""
 
 from bench.case.case import Case
-from bench.device.first_call import FirstCall
-from bench.device.nvml import Reading
-from bench.device.timing import Block, Latency
-from bench.measure.steps import Step
-from bench.results.folder import Row
-from bench.run.schedule import Rotation, Schedule, in_turn, joined
-from tests.bench.conftest import case
+from bench.device.resources import FirstCall
+from bench.device.timing import Timing
+from bench.measure.runner import StepResult
+from bench.results.columns import Row
+from bench.run.schedule import Conduct, Schedule, order_of_round
+from bench.samples import Block, Latency, Reading, joined
+from tests.support.bench_cases import case
 
 NAMES = ("triton", "compiled", "chunked", "unfold")
 CASES = [case(name, mode) for name in NAMES for mode in ("forward", "backward")]
 
 
 class Recorder:
-    """Steps that only write down who was asked for what; each turn's sample is its number."""
+    """Steps that only write down who was asked for what; each round's sample is its number."""
 
     def __init__(self) -> None:
         self.prepared: list[Case] = []
-        self.turns: list[Case] = []
+        self.rounds: list[Case] = []
 
-    def prepare(self, one: Case) -> Step:
+    def prepare(self, one: Case) -> StepResult:
         self.prepared.append(one)
-        return Step({}, first=FirstCall(30.0 + len(self.turns), 2.0))
+        return StepResult(first=FirstCall(30.0 + len(self.rounds), 2.0))
 
-    def turn(self, one: Case) -> Step:
-        self.turns.append(one)
-        sample = float(len(self.turns))
-        block = Block([sample, sample], "seconds", Reading(sm_mhz=1000 + len(self.turns)))
-        return Step({}, Latency([block], 0.01, "wall", [sample], 0.5, [block]))
+    def round(self, one: Case) -> StepResult:
+        self.rounds.append(one)
+        sample = float(len(self.rounds))
+        block = Block([sample, sample], "seconds", Reading(sm_mhz=1000 + len(self.rounds)))
+        return StepResult(latency=Latency([block], 0.01, "wall", [sample], 0.5, [block]))
 
-    def fits(self, one: Case) -> Step:
-        return Step({} if one.problem.batch <= 9 else {"status": "out_of_memory", "reason": "9 images fit"})
+    def fits(self, one: Case) -> StepResult:
+        return StepResult() if one.problem.batch <= 9 else StepResult(status="out_of_memory", reason="9 images fit")
 
 
 def test_a_case_of_two_timers_names_both() -> None:
@@ -41,46 +41,46 @@ def test_a_case_of_two_timers_names_both() -> None:
 
 def recorded(order: str, cases: list[Case], seed: int = 0) -> tuple[Recorder, list[Row]]:
     steps = Recorder()
-    done = list(Rotation(steps, Schedule(order, seed=seed), "a CPU").run(cases))
-    assert [one.case for one in done] == cases
-    for one in done:
-        numbers = [float(number) for number, turn in enumerate(steps.turns, 1) if turn == one.case]
+    result = list(Schedule(steps, Conduct(Timing(), order, seed=seed)).run(cases))
+    assert [one.case for one in result] == cases
+    for one in result:
+        numbers = [float(number) for number, turn in enumerate(steps.rounds, 1) if turn == one.case]
         assert [latency.samples_ms for latency in one.rounds] == [[number] * 2 for number in numbers]
         assert one.row["samples"] == len(one.latency.samples_ms) == 6
         assert one.latency.host_ms == numbers
         assert (one.row["warmup_s"], len(one.latency.set_aside), one.row["timer"]) == (1.5, 3, "wall")
         assert one.row["tune_s"] == 2.0
         assert one.row["sm_mhz"] == 1000 + min(numbers)
-    return steps, [one.row for one in done]
+    return steps, [one.row for one in result]
 
 
 def test_every_round_has_every_case_once() -> None:
     steps, rows = recorded("rotated", CASES)
     assert steps.prepared == CASES
-    rounds = [steps.turns[start : start + len(CASES)] for start in range(0, 24, 8)]
-    assert len(steps.turns) == 24
+    rounds = [steps.rounds[start : start + len(CASES)] for start in range(0, 24, 8)]
+    assert len(steps.rounds) == 24
     assert all(set(one) == set(CASES) for one in rounds)
     assert len({tuple(one) for one in rounds}) == 3
     assert [row["status"] for row in rows] == ["ok"] * len(CASES)
     # What is compared with one another stands together.
-    assert all(len({one.mode for one in half}) == 1 for turns in rounds for half in (turns[:4], turns[4:]))
+    assert all(len({case.mode for case in half}) == 1 for one in rounds for half in (one[:4], one[4:]))
 
 
 def test_the_seed_decides_the_order() -> None:
-    orders = [[one.label() for one in in_turn(CASES, seed, number)] for seed in (0, 1) for number in (0, 1)]
+    orders = [[one.label() for one in order_of_round(CASES, seed, number)] for seed in (0, 1) for number in (0, 1)]
     assert len({tuple(order) for order in orders}) == 4
-    assert orders[0] == [one.label() for one in in_turn(CASES, 0, 0)]
-    assert recorded("rotated", CASES, 1)[0].turns == recorded("rotated", CASES, 1)[0].turns
+    assert orders[0] == [one.label() for one in order_of_round(CASES, 0, 0)]
+    assert recorded("rotated", CASES, 1)[0].rounds == recorded("rotated", CASES, 1)[0].rounds
 
 
-def test_blocked_cases_have_all_turns_at_once() -> None:
+def test_blocked_cases_have_all_rounds_at_once() -> None:
     steps, _ = recorded("blocked", CASES)
-    assert steps.turns == [one for one in CASES for _ in range(3)]
+    assert steps.rounds == [one for one in CASES for _ in range(3)]
 
 
 def test_problems_do_not_mix() -> None:
     cases = [*CASES, *(case(name, m=2) for name in NAMES)]
     steps, _ = recorded("rotated", cases)
-    assert {one.problem.m for one in steps.turns[:24]} == {4}
-    assert {one.problem.m for one in steps.turns[24:]} == {2}
+    assert {one.problem.m for one in steps.rounds[:24]} == {4}
+    assert {one.problem.m for one in steps.rounds[24:]} == {2}
     assert steps.prepared == cases

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests import ROOT
-from tests.bench.run.test_resume import CASES, arguments, keys_of, require_whole, rows_of
+from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of
 
 # Four tenths of a second for a case, so that there is something to interrupt.
 SLOWLY = ("--seconds", "0.4", "--order", "blocked")

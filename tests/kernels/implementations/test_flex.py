@@ -12,8 +12,8 @@ from kernels import LocalRelation2d, Problem, local_relation, problem_of, resolv
 from kernels.implementations import flex
 from kernels.implementations.flex import sequence
 from kernels.implementations.flex.sequence import Sequence
-from tests.kernels.conftest import traced
 from tests.support.cases import DEVICE, Case, Inputs, differentiated, posed, run, run_forward
+from tests.support.eager import traced
 from tests.support.oracle import QUANTITIES
 
 pytestmark = pytest.mark.compiles

@@ -11,7 +11,7 @@ import pytest
 from bench.results.folder import RunFolder
 from reports.__main__ import main
 from reports.pages.html import render
-from tests.support.browser import HOSTILE, Window, report
+from tests.support.hostile_page import HOSTILE, Window, report
 from tests.support.report_rows import ENVIRONMENT, failed, sweep
 
 if TYPE_CHECKING:

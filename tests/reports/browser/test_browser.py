@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from reports.published import write_index
-from tests.support.browser import HOSTILE, Window
+from tests.support.hostile_page import HOSTILE, Window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.style import show
-from tests.support.browser import HOSTILE, SVG, Window, report, rows
+from tests.support.hostile_page import HOSTILE, SVG, Window, report, rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

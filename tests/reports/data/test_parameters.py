@@ -7,7 +7,7 @@ from tests.support.report_rows import MakeRun, case
 
 
 def test_devices_are_kept_apart(make_run: MakeRun) -> None:
-    run = make_run([case(1.0), case(1.0, device="cuda")])
+    run = make_run([case(1.0), case(1.0, m=1, device="cuda")])
     assert [group.key[0] for group in group_rows(pool([load_run(run, "run")]))] == ["cpu", "cuda"]
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bench.results.folder import PARAMETERS, Row
+from bench.results.columns import PARAMETERS, Row
 from tests.support.report_pages import outline_of, page_of
 from tests.support.report_rows import MakeRun, case
 

@@ -70,6 +70,6 @@ def test_settings_and_scopes_are_groups_of_their_own_and_networks_none(make_run:
 
 
 def test_devices_are_groups_of_their_own(make_run: MakeRun) -> None:
-    groups = material_from(make_run, [case(1.0), case(1.0, device="cuda")]).groups
+    groups = material_from(make_run, [case(1.0), case(1.0, m=1, device="cuda")]).groups
     assert [group.key[0] for group in groups] == ["cpu", "cuda"]
     assert [group.slug for group in groups] == ["place0_operator", "place1_operator"]

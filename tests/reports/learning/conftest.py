@@ -10,7 +10,7 @@ import pytest
 
 from bench.learn.folder import COLUMNS, TABLE
 from bench.learn.variants import VARIANTS
-from bench.results.folder import SCHEMA_VERSION
+from bench.results.columns import SCHEMA_VERSION
 from tests.support.learned import Plant
 
 

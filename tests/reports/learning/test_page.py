@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.errors import RunFolderError
 from bench.learn.folder import COLUMNS, TABLE
 from bench.learn.variants import VARIANTS
-from bench.results.folder import RunFolderError
 from reports.errors import OutputError
 from reports.learning.claims import CLAIMS, claims, summary
 from reports.learning.page import load, page, write

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.results.folder import Row
+from bench.results.columns import Row
 from reports.data.rows import load_run
 from reports.sections import verdict
 from reports.sections.material import material_of

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..cost.metrics import rates
-from ..results.folder import COLUMNS, PARAMETERS, Row, RunFolder
-from ..results.reading import Key, Run, number, read_run
+from .columns import PARAMETERS, Row
+from .folder import RunFolder
+from .intervals import turns_of
+from .reading import Key, Run, number, read_run
 
 # What tells of one turn's samples, and would be wrong of all of them.
 _OF_ONE_TURN = frozenset({"latency_low_ms", "latency_high_ms", "outliers", "stop", "host_ms", "energy_mj", "throttle"})
@@ -48,14 +50,14 @@ def merge_turns(paths: Sequence[Path], out: Path, changes: Mapping[str, Any]) ->
 def merged_row(key: Key, turns: Sequence[Run]) -> Row:
     """A case's row over all turns: the first that is not ok, else one with the latencies of all samples together."""
     rows = [turn.rows[key] for turn in turns if key in turn.rows]
-    known = {name: value for name, value in rows[0].items() if name in COLUMNS}
+    known = rows[0]
     if len(rows) < len(turns):
         asked = {name: known[name] for name in (*PARAMETERS, "device", "fingerprint") if name in known}
         return {**asked, "status": "error", "reason": f"measured in {len(rows)} of {len(turns)} turns"}
     bad = next((row for row in rows if row["status"] != "ok"), None)
     if bad is not None:
-        return {name: value for name, value in bad.items() if name in COLUMNS}
-    samples = np.concatenate([array for turn in turns for array in turn.samples.get(key, [])])
+        return bad
+    samples = np.concatenate([array for turn in turns for array in turns_of(turn, key)])
     fifths = statistics.quantiles(samples.tolist(), n=5, method="inclusive")
     latency = float(np.median(samples))
     share = number(known, "bound_fraction")
@@ -76,5 +78,5 @@ def _append_samples(path: Path, row: Row, key: Key, turns: Sequence[Run]) -> Non
     case = {name: row[name] for name in PARAMETERS}
     with path.open("a", encoding="utf-8") as file:
         for place, turn in enumerate(turns, start=1):
-            for samples in turn.samples.get(key, []):
+            for samples in turns_of(turn, key):
                 file.write(json.dumps({**case, "turn": place, "samples_ms": samples.tolist()}) + "\n")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bench.cost.chips import UNITS
-from bench.cost.occupancy import MULTIPROCESSORS, occupancy
+from bench.cost.chips import MULTIPROCESSORS, occupancy
 
 # Capability, warps of a block, registers of a thread, bytes of shared memory → warps held at once.
 HELD = [
@@ -29,7 +28,3 @@ HELD = [
 @pytest.mark.parametrize(("capability", "warps", "registers", "shared", "held"), HELD)
 def test_warps_held(capability: tuple[int, int], warps: int, registers: int, shared: int, held: int) -> None:
     assert occupancy(capability, warps, registers, shared) * MULTIPROCESSORS[capability].warps == held
-
-
-def test_every_architecture_with_a_rate_has_its_limits() -> None:
-    assert set(MULTIPROCESSORS) == set(UNITS)

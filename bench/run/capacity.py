@@ -1,11 +1,55 @@
-"""The largest batch that the memory is enough for, by doubling and bisection."""
+"""What the memory is enough for: cases that need not be tried after a smaller one failed, and the largest batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from ..case.case import Case
-from ..measure.steps import Steps
-from ..results.folder import Row
+from ..measure.runner import CaseRunner
+from ..results.columns import Row
+
+_SIZES = ("batch", "channels", "height", "width", "kernel_size", "out_height", "out_width")
+_ALIKE = ("implementation", "scope", "depth", "torch_compile")
+# The padding follows the window; what it does to the memory is in the size of the output.
+_FREE = frozenset({*_SIZES, "padding"})
+
+
+@dataclass
+class Outgrown:
+    """The cases that ran out of memory so far."""
+
+    failed: list[Case] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        """Remember a case that ran out of memory."""
+        self.failed.append(case)
+
+    def reason(self, case: Case) -> str | None:
+        """Why a case will run out of memory too, or None where that is not known."""
+        smaller = next((one for one in self.failed if _is_smaller(one, case)), None)
+        return None if smaller is None else f"predicted: out of memory already at {smaller.label()}: not tried"
+
+
+def _is_smaller(one: Case, other: Case) -> bool:
+    """Whether they are alike but for sizes, none of which is larger in `one` and some smaller.
+
+    What is out of memory forward is so with gradients; the cache's state makes no difference.
+    """
+    if any(getattr(one, name) != getattr(other, name) for name in _ALIKE):
+        return False
+    if one.mode not in (other.mode, "forward") or _options(one) != _options(other):
+        return False
+    sizes, others = _sizes(one), _sizes(other)
+    return sizes != others and all(a <= b for a, b in zip(sizes, others, strict=True))
+
+
+def _options(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in asdict(case.problem).items() if name not in _FREE}
+
+
+def _sizes(case: Case) -> tuple[int, ...]:
+    return tuple(getattr(case.problem, name) for name in _SIZES)
+
 
 # Where the search ends though more would fit, and the share of the answer that it may fall short by.
 MOST, SHARE = 4096, 16
@@ -22,10 +66,10 @@ class BatchSearch:
     """Finds the largest batch of cases, once for all that differ in nothing but the batch.
 
     Args:
-        steps: Who tries a case.
+        runner: Who tries a case.
     """
 
-    steps: Steps
+    runner: CaseRunner
     _found: dict[Case, int | None] = field(default_factory=dict)
 
     def columns(self, case: Case, status: str) -> Row:
@@ -39,7 +83,7 @@ class BatchSearch:
 
     def _search(self, case: Case) -> int | None:
         def fits(batch: int) -> bool:
-            status = self.steps.fits(replace(case, problem=replace(case.problem, batch=batch))).row.get("status")
+            status = self.runner.fits(replace(case, problem=replace(case.problem, batch=batch))).status
             if status is not None and status not in _TOO_LARGE:
                 raise _Unknown(status)
             return status is None

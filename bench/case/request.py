@@ -1,23 +1,22 @@
-"""The one case that `python -m bench profile` is about: named by words of its label, by a row of a run, or by axes."""
+"""How the words of a command become cases: a sweep's with what is asked otherwise, or the one that is profiled."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from kernels import CHANNEL_ORDERS, COMPOSABILITIES, DTYPES, IMPLEMENTATIONS, MEMORY_FORMATS, PADDING_MODES
 
-from ..commands.run import Request
-from ..measure.yardsticks import YARDSTICKS
-from ..results.folder import PARAMETERS, RunFolder
-from .axes import AXES, CACHES, MODES, SCOPES, UsageError, Value, parse_axis
+from ..cost.yardsticks import YARDSTICKS
+from ..device.device import require_device
+from ..errors import UsageError
+from ..results.columns import CACHES, MODES, SCOPES
+from ..results.reading import row_at
+from .axes import AXES, Value, parse_axis
 from .case import Case
-from .sweeps import DEFAULTS, Sweep, Values, expand
-from .sweeps import SWEEPS as _SWEEPS
+from .sweeps import DEFAULTS, SWEEPS, Sweep, Values, expand, require_sweep
 
 _ROW = re.compile(r"(?P<run>.+):(?P<line>\d+)")
 _NUMBER = re.compile(r"(?P<name>[NCHWkmsd])(?P<number>\d+)")
@@ -40,6 +39,53 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a user asked to be measured, in the command's own words."""
+
+    sweep: str | None
+    axes: tuple[str, ...]
+    implementations: tuple[str, ...]
+    mode: str | None
+    device: str
+    yardsticks: bool | None = None
+
+    def torch_device(self) -> torch.device:
+        """The device asked for.
+
+        Raises:
+            UsageError: There is no such device here.
+        """
+        return require_device(self.device)
+
+    def sweep_name(self, device: torch.device) -> str:
+        """The sweep asked for, or the device's own."""
+        return self.sweep or {"cpu": "quick", "cuda": "axes"}[device.type]
+
+    def texts(self) -> list[str]:
+        """The axes as NAME=VALUE, the mode among them."""
+        return [*self.axes, *([f"mode={self.mode}"] if self.mode else [])]
+
+    def names(self) -> list[str]:
+        """The implementations."""
+        return [name for text in self.implementations for name in text.split(",")]
+
+    def cases(self, device: torch.device) -> list[Case]:
+        """The cases asked for.
+
+        Raises:
+            UsageError: A sweep, axis, value, implementation or mode does not exist or makes no sense.
+        """
+        parsed = [parse_axis(text) for text in self.texts()]
+        overrides = dict(parsed)
+        if len(overrides) < len(parsed):
+            names = [name for name, _ in parsed]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UsageError(f"axis {twice} is given more than once: give its values together, {twice}=VALUE,VALUE")
+        sweep = require_sweep(self.sweep_name(device)).on(device.type)
+        return expand(sweep, _on(device, overrides), self.names(), yardsticks=self.yardsticks)
+
+
+@dataclass(frozen=True)
 class Chosen:
     """A case, and the run and the line of its results.jsonl (from 1) that it was taken from, if from any."""
 
@@ -58,13 +104,12 @@ def choose(text: str, request: Request, device: torch.device) -> Chosen:
         RunFolderError: The run is none.
     """
     row = _ROW.fullmatch(text.strip())
-    base: Values = {**DEFAULTS, **_SWEEPS[request.sweep_name(device)].base}
-    names: list[str] = [name for option in request.implementations for name in option.split(",")]
-    texts = [*request.axes, *([f"mode={request.mode}"] if request.mode else [])]
+    base: Values = {**DEFAULTS, **SWEEPS[request.sweep_name(device)].base}
+    names, texts = request.names(), request.texts()
     run, line = None, None
     if row is not None:
         run, line = Path(row["run"]), int(row["line"])
-        parameters = _parameters(run, line)
+        parameters = row_at(run, line)
         base = {**base, **{name: (value,) for name, value in parameters.items() if name in AXES}}
         names = names or [str(parameters["implementation"])]
     else:
@@ -114,28 +159,18 @@ class _Words:
         return cls(tuple(names), tuple(axes))
 
 
-def _parameters(run: Path, line: int) -> dict[str, Any]:
-    """What a row of a run was asked for."""
-    folder = RunFolder(run)
-    folder.environment()
-    lines = folder.rows_path.read_text(encoding="utf-8").splitlines() if folder.rows_path.exists() else []
-    if not 1 <= line <= len(lines):
-        raise UsageError(f"{folder.rows_path} has lines 1 to {len(lines)}, got {line}")
-    try:
-        row = json.loads(lines[line - 1])
-        return {"implementation": row["implementation"], **{name: row[name] for name in PARAMETERS if name in row}}
-    except (ValueError, TypeError, KeyError):
-        raise UsageError(f"line {line} of {folder.rows_path} is not a row") from None
-
-
-def _overrides(texts: Iterable[str], device: torch.device) -> dict[str, tuple[Value, ...]]:
+def _overrides(texts: Iterable[str], device: torch.device) -> Values:
     found: dict[str, tuple[Value, ...]] = {}
     for text in texts:
         name, values = parse_axis(text)
         if found.setdefault(name, values) != values:
             raise UsageError(f"{name} is given as {found[name][0]} and as {values[0]}: give it once")
-    # Nothing flushes a CPU's caches.
-    return found if device.type == "cuda" else {"cache": ("hot",), **found}
+    return _on(device, found)
+
+
+def _on(device: torch.device, overrides: Values) -> Values:
+    """Overrides for a device: nothing flushes a CPU's caches, so unless somebody insists, they are called hot."""
+    return overrides if device.type == "cuda" else {"cache": ("hot",), **overrides}
 
 
 def _cases(base: Values, overrides: Values, names: Iterable[str]) -> list[Case]:

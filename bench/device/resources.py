@@ -1,7 +1,9 @@
-"""Memory of one call, in a pass of its own: its peak above what is resident, and what torch and the driver reserve."""
+"""What one call takes beside its time: memory in a pass of its own, energy, and what only the first call costs."""
 
 import ctypes
 import gc
+import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,8 @@ import psutil
 import torch
 from torch import Tensor
 
-from .nvml import telemetry_of
+from .nvml import Telemetry, telemetry_of
+from .timers import Call
 
 _MIB = 2**20
 _STATUS = Path("/proc/self/status")
@@ -91,3 +94,61 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
+
+
+# The counter moves every 10 to 100 ms: a window has to be long beside that.
+WINDOW_SECONDS = 1.0
+
+# Calls between two looks at the clock, so that the queue stays short.
+_CALLS = 16
+
+
+def energy_per_call_mj(call: Call, device: torch.device, telemetry: Telemetry) -> float | None:
+    """mJ of the whole GPU for one of many calls in a row, idle power included; None where NVML has no counter."""
+    torch.cuda.synchronize(device)
+    before, start = telemetry.energy_mj(), time.perf_counter()
+    if before is None:
+        return None
+    calls = 0
+    while time.perf_counter() - start < WINDOW_SECONDS:
+        for _ in range(_CALLS):
+            call()
+        calls += _CALLS
+        torch.cuda.synchronize(device)
+    after = telemetry.energy_mj()
+    return None if after is None else (after - before) / calls
+
+
+# Words in the names under which torch's compiler keeps the seconds of its autotuners.
+_TUNING = ("autotuning", "benchmark_all_configs", "coordinate_descent", "sequential_autotune")
+
+
+@dataclass(frozen=True)
+class FirstCall:
+    """Seconds of a case's first call in this process, and how many of them torch's autotuners took."""
+
+    seconds: float
+    tune_seconds: float
+
+    def columns(self, latency_ms: float) -> dict[str, float]:
+        """The columns of a row: what the first call took beyond tuning and a call like every other."""
+        return {
+            "compile_s": max(0.0, self.seconds - self.tune_seconds - latency_ms / 1e3),
+            "tune_s": self.tune_seconds,
+        }
+
+
+def first_call(make: Callable[[], Callable[[], object]], device: torch.device) -> FirstCall:
+    """Make what is timed, and call it, for the first time."""
+    tuned, start = _tuning_seconds(), time.perf_counter()
+    make()()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return FirstCall(time.perf_counter() - start, _tuning_seconds() - tuned)
+
+
+def _tuning_seconds() -> float:
+    """Seconds that torch's autotuners have taken in this process; none before its compiler is loaded."""
+    compiler = sys.modules.get("torch._dynamo.utils")
+    kept: dict[str, list[float]] = {} if compiler is None else compiler.compilation_time_metrics
+    return float(sum(sum(seconds) for name, seconds in kept.items() if any(word in name for word in _TUNING)))

@@ -1,4 +1,4 @@
-"""Pages to open in a browser: one that holds everything a page can hold, and what is asked of both."""
+"""A window to open pages in, and a page that holds everything, harm included."""
 
 import re
 from dataclasses import dataclass, field
