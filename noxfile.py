@@ -1,8 +1,5 @@
 """The project's tasks; `nox -l` explains them, and what stands after `--` goes to the command behind a task."""
 
-from datetime import datetime
-from pathlib import Path
-
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -11,6 +8,14 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 NO_EVIDENCE = 4
+# One file to a process: its tests share what they have measured and compiled. The slowest files come first.
+TESTS = ("python", "-m", "pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+CHECKS = {
+    "lint": [("ruff", "check", "."), ("ruff", "format", "--check", ".")],
+    "types": [("mypy",)],
+    "tests": [(*TESTS, "-m", "not timing and not compilations")],
+    "compilations": [("python", "-m", "pytest", "-m", "compilations")],
+}
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -20,11 +25,26 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("--constraint", "constraints.txt", *packages)
 
 
+def check(session: nox.Session, name: str, *arguments: str) -> None:
+    """Run what one of CHECKS says; further arguments go to its last command."""
+    *first, last = CHECKS[name]
+    for command in first:
+        session.run(*command)
+    session.run(*last, *arguments)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Prove every implementation correct: the whole test suite, no GPU needed."""
+    """Prove every implementation correct: the whole test suite but for slow compilations, no GPU needed."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "--numprocesses=2", "-m", "not timing", *session.posargs)
+    check(session, "tests", *session.posargs)
+
+
+@nox.session(default=False)
+def tests_compilations(session: nox.Session) -> None:
+    """Compile the kernels for a GPU that is not there, and hold them to their limits, some minutes of one core."""
+    install(session, "test")
+    check(session, "compilations", *session.posargs)
 
 
 @nox.session(default=False)
@@ -45,31 +65,29 @@ def tests_gpu(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style and format (ruff)."""
     session.install("--constraint", "constraints.txt", *nox.project.dependency_groups(PYPROJECT, "lint"))
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
+    check(session, "lint")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types (mypy, strict)."""
     install(session, "types")
-    session.run("mypy")
+    check(session, "types")
+
+
+@nox.session(default=False)
+def ci(session: nox.Session) -> None:
+    """All that the gate checks in one environment, which is installed once: what `.ci/run` runs."""
+    install(session, "lint", "types")
+    for name in CHECKS:
+        check(session, name, *(session.posargs if name == "tests" else ()))
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure a sweep and report it: `nox -s bench -- axes -a k=3,5,7`; the device's own sweep if left out."""
     install(session, "bench")
-    arguments = list(session.posargs)
-    if "--dry-run" in arguments or "--help" in arguments:
-        session.run("python", "-m", "bench", "run", *arguments)
-        return
-    out = option(arguments, "--out")
-    if out is None:
-        out = str(Path("reports", "runs", f"{datetime.now():%Y%m%d-%H%M%S}"))  # noqa: DTZ005
-        arguments += ["--out", out]
-    session.run("python", "-m", "bench", "run", *arguments)
-    session.run("python", "-m", "reports", out)
+    session.run("python", "-m", "bench", "run", "--report", *session.posargs)
 
 
 @nox.session(default=False)
@@ -83,16 +101,7 @@ def gpu(session: nox.Session) -> None:
 def learn(session: nox.Session) -> None:
     """Do the article's claims show on a small data set? Trains and reports: `nox -s learn -- --minutes 5`."""
     install(session, "learn")
-    arguments = list(session.posargs)
-    if "--help" in arguments:
-        session.run("python", "-m", "bench", "learn", *arguments)
-        return
-    out = option(arguments, "--out")
-    if out is None:
-        out = str(Path("reports", "runs", f"{datetime.now():%Y%m%d-%H%M%S}-learn"))  # noqa: DTZ005
-        arguments += ["--out", out]
-    session.run("python", "-m", "bench", "learn", *arguments)
-    session.run("python", "-m", "reports.learning", out)
+    session.run("python", "-m", "bench", "learn", "--report", *session.posargs)
 
 
 @nox.session(default=False)
@@ -128,13 +137,3 @@ def report(session: nox.Session) -> None:
     """Make the report of a run again: `nox -s report -- reports/runs/NAME`."""
     install(session, "bench")
     session.run("python", "-m", "reports", *session.posargs)
-
-
-def option(arguments: list[str], name: str) -> str | None:
-    """The value that the arguments give an option, as `--name value` or `--name=value`."""
-    for index, argument in enumerate(arguments):
-        if argument == name and index + 1 < len(arguments):
-            return arguments[index + 1]
-        if argument.startswith(f"{name}="):
-            return argument.partition("=")[2]
-    return None

@@ -1,5 +1,7 @@
 """Measure the local relation layer; each command says with --help what it takes."""
 
+import os
+import shlex
 import sys
 import traceback
 from enum import StrEnum
@@ -13,6 +15,7 @@ from .commands.instruments import Axes, Device
 from .commands.instruments import app as instruments
 from .commands.on_runs import app as on_runs
 from .errors import Exit, SuiteError
+from .processes import console, print_whatever_the_encoding
 
 # Options of several commands.
 NewFolder = Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")]
@@ -65,11 +68,9 @@ def list_(
     ] = "all",
 ) -> int:
     """Show what there is to measure."""
-    from rich.console import Console
-
     from .commands.listing import print_listing
 
-    print_listing(what, Console())
+    print_listing(what, console())
     return Exit.OK
 
 
@@ -88,11 +89,11 @@ def table(  # noqa: PLR0913
 ) -> int:
     """Show the article's table for two networks: sizes, layers, parameters, multiply–adds, and published figures."""
     from .commands.output import emit
-    from .commands.table import FORMATS, count_networks
+    from .commands.table import TABLE_FORMATS, count_networks
 
     image = {"height": size, "width": size, "in_channels": in_channels, "classes": classes}
     counted = count_networks((a, b), {**image, "kernel_size": kernel_size, "m": m, "prior": prior})
-    emit(FORMATS[form](counted), out, "the table is in")
+    emit(TABLE_FORMATS[form](counted), out, "the table is in")
     return Exit.OK
 
 
@@ -136,13 +137,12 @@ def run(  # noqa: PLR0913
 ) -> int:
     """Measure a sweep and leave a run folder."""
     from .case.request import Request
-    from .commands.run import report_on, run_sweep, show_sweep, target_of
-    from .device.timing import Timing
+    from .commands.run import report_on, run_sweep, show_sweep, target_of, timing_of
     from .run.executors import executor_of
     from .run.schedule import Conduct
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    timing = Timing(seconds=seconds, energy=energy)
+    timing = timing_of(seconds, energy=energy)
     conduct = Conduct(
         timing,
         order.value,
@@ -159,7 +159,7 @@ def run(  # noqa: PLR0913
     run_sweep(request, where, conduct, target, shard)
     if report:
         return report_on(target.path)
-    typer.echo(f"report them with: python -m reports {target.path}")
+    typer.echo(f"report them with: python -m reports {shlex.quote(str(target.path))}")
     return Exit.OK
 
 
@@ -201,7 +201,7 @@ def learn(  # noqa: PLR0913
     code, path = run_learn(Plan(tasks, Recipe(), implementation, minutes), out, resume=resume)
     if report and not code:
         return report_on(path, "reports.learning")
-    typer.echo(f"their page: python -m reports.learning {path}")
+    typer.echo(f"their page: python -m reports.learning {shlex.quote(str(path))}")
     return code
 
 
@@ -211,8 +211,12 @@ app.add_typer(on_runs)
 
 def main() -> None:
     """Run a command; a crash has an exit code of its own, which is no verdict."""
+    print_whatever_the_encoding()
     try:
         app()
+    except BrokenPipeError:  # whoever read has enough, as `head` has; what is measured is kept
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for the interpreter's end
+        sys.exit(Exit.OK)
     except Exception:  # noqa: BLE001  shown, and named by the exit code
         traceback.print_exc()
         sys.exit(Exit.CRASHED)

@@ -1,14 +1,19 @@
-"""Work spread over processes in which Triton compiles. Loads neither torch nor Triton itself."""
+"""Processes of the suite: work spread over several, in which Triton compiles, and what all print. Loads no torch."""
 
+import io
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import TypeVar
 
+from rich.console import Console
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+_WIDE = 1000
 
 
 def spread(
@@ -28,6 +33,19 @@ def spread(
             yield futures[future], future.result() if error is None else _exception(error)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def print_whatever_the_encoding() -> None:
+    """Let no letter that a terminal's or a log's encoding lacks end what this process does: it is printed as "?"."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def console() -> Console:
+    """What tables are printed on: as wide as a terminal, and as wide as they need in a pipe or a file."""
+    found = Console()
+    return found if found.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDE)
 
 
 def _prepare() -> None:

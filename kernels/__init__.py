@@ -15,6 +15,7 @@ from .implementations.triton_fused.binary import CompiledKernel
 from .implementations.triton_fused.settings import Settings as FusedSettings
 from .implementations.triton_fused.tuner import FusedTuner
 from .layer import LocalRelation2d
+from .memory import free_bytes
 from .networks import (
     NETWORKS,
     build_network,
@@ -70,6 +71,7 @@ __all__ = [
     "compile_fused",
     "convolution_stem",
     "describe_settings",
+    "free_bytes",
     "local_relation",
     "lr_net",
     "lr_net_26",

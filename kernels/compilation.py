@@ -3,9 +3,11 @@
 import types
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+Constant = TypeVar("Constant", bound=Callable[..., Any])
 
 
 def no_compiler(device: torch.device) -> str | None:
@@ -24,7 +26,16 @@ def compiled_alone(function: Callable[..., Any], backend: str = "inductor") -> C
     return torch.compile(own, backend=backend, fullgraph=True, dynamic=False)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def constant_when_traced(function: Constant) -> Constant:
+    """Mark a function that torch.compile calls once while it traces, and whose result it then takes for a constant.
+
+    As `torch.compiler.assume_constant_result`, which loads the compiler: a second for everybody who does not use it.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return function
+
+
+@constant_when_traced
 def _has_cpp_compiler() -> bool:
     return _found_cpp_compiler()
 

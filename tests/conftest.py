@@ -1,11 +1,18 @@
-"""What all tests share. Triton reads TRITON_INTERPRET when it is imported, so this comes first of all."""
+"""What all tests share. What is read when torch and Triton are imported comes first of all."""
 
 import os
+
+# Processes of tests run side by side, on small problems: with two threads each they would wait for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,3 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """A test about threads, or about time, has one for each core, and at least two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(2, os.cpu_count() or 2))
+    yield torch.get_num_threads()
+    torch.set_num_threads(before)

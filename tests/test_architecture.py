@@ -6,8 +6,10 @@ checker is itself tested on texts that break the rules.
 
 import ast
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,24 +21,35 @@ from tests import ROOT
 OURS = ("kernels", "bench", "reports", "tests")
 PUBLIC = frozenset(kernels.__all__)
 IMPLEMENTATION_MODULES = frozenset(getattr(entry.module, "__name__", "") for entry in IMPLEMENTATIONS.values())
-REPORTS_MAY_IMPORT = ("bench.results.folder", "bench.commands.comparing")
+# What a room of bench may import of the others, and of kernels; "typing" is kernels for the type checker alone. A room
+# that is not named is not imported.
+ROOMS: Mapping[str, frozenset[str]] = {
+    name: frozenset(allowed.split())
+    for name, allowed in {
+        "errors": "",
+        "processes": "",
+        "samples": "",
+        "locks": "errors",
+        "cost": "typing",
+        "results": "cost samples locks errors",
+        "device": "kernels cost samples locks errors",
+        "case": "kernels cost results device errors",
+        "measure": "kernels cost results device case samples errors",
+        "run": "kernels cost results device case measure samples locks errors",
+        "offline": "kernels cost case processes errors",
+        "profile": "kernels cost results device case measure run offline samples locks processes errors",
+        "learn": "kernels case device results locks errors",
+        "commands": "kernels cost results device case measure run offline profile learn samples locks processes errors",
+        "__main__": "kernels cost results device case measure run offline profile learn commands errors",
+    }.items()
+}
+# Errors are a leaf, and those of a run folder are raised by bench.results.
+REPORTS_MAY_IMPORT = ("bench.results", "bench.errors")
 FREE_OF_TORCH = (
-    "bench.results.folder",
-    "bench.commands.comparing",
-    "bench.commands.turns",
-    "bench.results.export",
-    "bench.commands.gate",
-    "bench.results.merge",
-    "bench.results.recovery",
-    "bench.case.shards",
-    "bench.cost.complexity",
-    "bench.cost.network_counts",
-    "bench.commands.table",
-    "bench.cost.chips",
-    "bench.cost.bounds",
-    "bench.samples",
-    "reports",
+    *("bench.errors", "bench.locks", "bench.processes", "bench.samples", "bench.cost", "bench.results"),
+    *("bench.commands.gate", "bench.commands.on_runs", "bench.commands.output", "bench.commands.table", "reports"),
 )
+MOST_FLOORS = 9
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Import:
     module: str
     name: str | None
     relative: bool
+    typing: bool = False
 
     @property
     def target(self) -> str:
@@ -60,22 +74,24 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_of(tree: ast.AST, path: Path) -> Iterator[Import]:
+def imports_of(tree: ast.AST, path: Path, *, typing: bool = False) -> Iterator[Import]:
     """Every import of a file, at whatever depth, those of import_module with a literal name among them."""
     package = path.parts[:-1]
-    for node in ast.walk(tree):
+    for node in ast.iter_child_nodes(tree):
+        only_typing = typing or (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"))
+        yield from imports_of(node, path, typing=only_typing)
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(node.lineno, alias.name, None, relative=False)
+                yield Import(node.lineno, alias.name, None, relative=False, typing=typing)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
-                yield Import(node.lineno, module, alias.name, relative=node.level > 0)
+                yield Import(node.lineno, module, alias.name, relative=node.level > 0, typing=typing)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             literals = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             for name in literals[:1]:
-                yield Import(node.lineno, str(name), None, relative=False)
+                yield Import(node.lineno, str(name), None, relative=False, typing=typing)
 
 
 def is_within(name: str, package: str) -> bool:
@@ -103,8 +119,29 @@ def fault_of(one: Import, module: str) -> str | None:
     if top == "reports":
         allowed |= any(is_within(one.target, name) for name in REPORTS_MAY_IMPORT)
     if top == "bench":
-        allowed |= one.module == "kernels" and one.name in {None, *PUBLIC}
+        return fault_in_bench(one, module)
     return None if allowed else f"{top} may not import {one.target}"
+
+
+def fault_in_bench(one: Import, module: str) -> str | None:
+    """A room imports what `ROOMS` says, and of kernels the public names."""
+    room = room_of(module)
+    if is_within(one.module, "kernels"):
+        public = one.module == "kernels" and one.name in {None, *PUBLIC}
+        known = "kernels" in ROOMS.get(room, ()) or ("typing" in ROOMS.get(room, ()) and one.typing)
+        return None if public and known else f"{module} may not import {one.target}"
+    if not is_within(one.module, "bench"):
+        return f"{module} may not import {one.target}"
+    other = room_of(one.target)
+    if other in {"", "ROOT"}:  # bench itself, which holds the place of the checkout alone
+        return None if one.target == "bench.ROOT" else f"{module} may not import {one.target}"
+    allowed = room == other or other in ROOMS.get(room, ())
+    return None if allowed else f"{module} may not import {one.target}: {room} is not above {other}"
+
+
+def room_of(name: str) -> str:
+    """The room of bench that a dotted name is in."""
+    return [*name.split("."), ""][1]
 
 
 def fault_in_tests(one: Import) -> str | None:
@@ -168,12 +205,70 @@ def test_every_file_keeps_to_the_direction() -> None:
     assert [fault for path in files for fault in violations((ROOT / path).read_text(), path)] == []
 
 
+def graph(package: str, *, rooms: bool) -> dict[str, set[str]]:
+    """Which modules of a package, or which of its rooms, import which; typing imports count."""
+    files = {module_of(path): path for path in python_files() if path.parts[0] == package}
+    found: dict[str, set[str]] = {}
+    for module, path in files.items():
+        for one in imports_of(ast.parse((ROOT / path).read_text()), path):
+            target = one.target if one.target in files else one.module
+            if target not in files or target == package:
+                continue
+            ends = [room_of(name) if rooms else name for name in (module, target)]
+            found.setdefault(ends[0], set())
+            if ends[0] != ends[1]:
+                found[ends[0]].add(ends[1])
+    return found
+
+
+def floors(arrows: Mapping[str, set[str]]) -> list[list[str]]:
+    """What stands on nothing, what stands on that alone, and so on. A circle raises graphlib.CycleError."""
+    height: dict[str, int] = {}
+    for name in TopologicalSorter(arrows).static_order():
+        height[name] = 1 + max((height[below] for below in arrows.get(name, ())), default=-1)
+    return [sorted(name for name, at in height.items() if at == floor) for floor in range(max(height.values()) + 1)]
+
+
+def test_rooms_stand_on_few_floors() -> None:
+    found = floors(graph("bench", rooms=True))
+    print(*(f"{number}: {', '.join(names)}" for number, names in enumerate(found)), sep="\n")  # noqa: T201
+    assert {name for names in found for name in names} == set(ROOMS)
+    assert len(found) <= MOST_FLOORS
+    assert found[-1] == ["__main__"]
+
+
+@pytest.mark.parametrize("package", ["bench", "reports"])
+def test_no_module_is_in_a_circle(package: str) -> None:
+    assert len(floors(graph(package, rooms=False))) > 1
+
+
+def test_a_circle_is_found() -> None:
+    with pytest.raises(CycleError):
+        floors({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert floors({"a": {"b", "c"}, "b": {"c"}}) == [["c"], ["b"], ["a"]]
+
+
+def test_what_is_free_of_torch_loads_without_it() -> None:
+    names = [one for one in map(module_of, python_files()) if any(is_within(one, free) for free in FREE_OF_TORCH)]
+    loaded = [name for name in names if not name.endswith("__main__")]
+    code = f"import sys, {', '.join(loaded)}; print(*{{'torch', 'kernels', 'triton'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
+
+
+def test_implementations_are_all_that_their_folder_holds() -> None:
+    held = {
+        path.parts[2].removesuffix(".py") for path in python_files() if path.parts[:2] == ("kernels", "implementations")
+    }
+    assert held - {"__init__"} == {module.rpartition(".")[2] for module in IMPLEMENTATION_MODULES}
+
+
 BROKEN = {
     "kernels absolutely": ("kernels/layer.py", "from kernels.problem import Problem"),
     "kernels of bench": ("kernels/layer.py", "import bench.results.folder"),
     "kernels of tests, inside a function": ("kernels/layer.py", "def f():\n    from tests import oracle"),
-    "an implementation of another": ("kernels/implementations/chunked/__init__.py", "from .unfold import run"),
-    "an implementation of another, as a name": ("kernels/implementations/chunked/__init__.py", "from . import unfold"),
+    "an implementation of another": ("kernels/implementations/compiled.py", "from .unfold import run"),
+    "an implementation of another, as a name": ("kernels/implementations/compiled.py", "from . import unfold"),
     "a package of an implementation": ("kernels/implementations/triton_fused/forward.py", "from ..compiled import run"),
     "an implementation by import_module": (
         "kernels/implementations/chunked/__init__.py",
@@ -183,15 +278,35 @@ BROKEN = {
     "bench of an internal module": ("bench/run/worker_process.py", "from kernels import registry"),
     "bench of a submodule": ("bench/run/worker_process.py", "import kernels.implementations.unfold as unfold"),
     "bench of an internal module, as an attribute": ("bench/run/worker_process.py", "kernels.registry.resolve()"),
-    "bench of reports": ("bench/measure/runner.py", "from reports import tables"),
+    "bench of reports": ("bench/measure/runner.py", "from reports import report"),
     "bench of tests": ("bench/run/worker_process.py", "from tests.support.oracle import local_relation"),
+    "errors of anything": ("bench/errors.py", "from .locks import locked"),
+    "processes of anything": ("bench/processes.py", "from .errors import in_a_line"),
+    "samples of anything": ("bench/samples.py", "from .errors import in_a_line"),
+    "locks of more than errors": ("bench/locks.py", "from .results.folder import RunFolder"),
+    "cost of kernels, not for typing": ("bench/cost/bounds.py", "from kernels import Problem"),
+    "cost of cases": ("bench/cost/metrics.py", "from ..case.case import Case"),
+    "results of cases, for typing": (
+        "bench/results/folder.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..case.case import Case",
+    ),
+    "device of cases": ("bench/device/doctor.py", "from ..case.case import Case"),
+    "case of measuring": ("bench/case/case.py", "from ..measure.yardsticks import TIMED"),
+    "measure of runs": ("bench/measure/runner.py", "from ..run.schedule import Conduct"),
+    "run of commands": ("bench/run/run.py", "from ..commands.progress import reporting"),
+    "offline of measuring": ("bench/offline/examine.py", "from ..measure.workloads import draw"),
+    "profile of commands": ("bench/profile/command.py", "from ..commands.run import run_sweep"),
+    "learn of measuring": ("bench/learn/training.py", "from ..measure.workloads import draw"),
+    "commands of the main module": ("bench/commands/run.py", "from ..__main__ import app"),
+    "a room that is not known": ("bench/attic/old.py", "from ..errors import Exit"),
+    "a file of bench beside the rooms": ("bench/measure/runner.py", "from .. import session"),
+    "results of a longer name": ("bench/results/folder.py", "from bench.costs import x"),
     "reports of kernels": ("reports/sections/rows.py", "import kernels"),
-    "reports of the runner": ("reports/sections/rows.py", "from bench import runner"),
+    "reports of the runner": ("reports/sections/rows.py", "from bench.measure import runner"),
     "reports of a longer name": ("reports/sections/rows.py", "from bench.results_of_old import x"),
     "reports of torch": ("reports/drawing/plots.py", "import torch"),
     "results of torch": ("bench/results/folder.py", "from torch import Tensor"),
     "complexity of torch": ("bench/cost/complexity.py", "import torch.nn"),
-    "tests of another test": ("tests/test_x.py", "from tests.bench.test_y import case"),
     "tests of a conftest": ("tests/support/x.py", "from tests.bench.conftest import case"),
     "a test as a module": ("tests/support/x.py", "import tests.bench.conftest"),
     "sys.path": ("tests/conftest.py", "import sys\nsys.path.insert(0, '.')"),
@@ -215,15 +330,17 @@ ALLOWED = {
     "kernels of torch": ("kernels/layer.py", "import torch"),
     "bench of public names": ("bench/run/worker_process.py", "from kernels import Problem, local_relation"),
     "bench of kernels": ("bench/run/worker_process.py", "import kernels\nkernels.local_relation(*inputs)"),
-    "bench of itself": (
-        "bench/run/worker_process.py",
-        "from bench.results.folder import PARAMETERS\nfrom . import timing",
+    "cost of kernels for typing": (
+        "bench/cost/bounds.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kernels import Problem",
     ),
+    "a room of itself and of one below": ("bench/run/slot.py", "from .worker import Worker\nfrom ..locks import owned"),
+    "bench of the checkout's place": ("bench/profile/nsight.py", "from .. import ROOT"),
+    "main of a command": ("bench/__main__.py", "from .commands.run import run_sweep"),
     "reports of results": (
         "reports/sections/rows.py",
-        "from bench.results.folder import PARAMETERS\nfrom bench import compare",
+        "from bench.results.columns import PARAMETERS\nfrom bench.errors import RunFolderError",
     ),
-    "tests of what they share": ("tests/bench/test_x.py", "from tests.support.bench_cases import case"),
     "tests of anything": (
         "tests/kernels/test_x.py",
         "from kernels.implementations.unfold import run\nimport bench.measure.runner",

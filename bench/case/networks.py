@@ -1,34 +1,20 @@
-"""LR-Net and ResNet as a case poses them, and the problem of each of LR-Net's layers."""
+"""What a case of a whole network asks of each of LR-Net's layers, and why it may be refused."""
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
+from kernels import Problem, predicted_bytes, unsupported
 
-from kernels import BottleneckNet, LocalRelation2d, Problem, lr_net, predicted_bytes, resnet, unsupported
-
+from ..cost.network_counts import relation_layers
 from ..results.columns import DEPTHS
 
+if TYPE_CHECKING:
+    import torch
+
 LEAST_SIDE = 32
-_OPTIONS = ("kernel_size", "m", "dilation", "composability", "padding_mode", "channel_order")
 # Why torch.compile cannot take a whole network by an implementation.
 _BREAKS_GRAPH = {"flex": "flex is compiled on its own, and breaks the graph of torch.compile of the whole network"}
-
-
-def relation_network(problem: Problem, depth: int, implementation: str, device: torch.device | str) -> BottleneckNet:
-    """LR-Net of a depth by an implementation, for a problem's channels, with its options in every layer."""
-    options: dict[str, Any] = {name: getattr(problem, name) for name in _OPTIONS}
-    prior = "network" if problem.prior else "none"
-    return lr_net(
-        depth, in_channels=problem.channels, device=device, prior=prior, implementation=implementation, **options
-    )
-
-
-def convolution_network(problem: Problem, depth: int, device: torch.device | str) -> BottleneckNet:
-    """ResNet of a depth for a problem's channels."""
-    return resnet(depth, in_channels=problem.channels, device=device)
 
 
 def require_network(problem: Problem, depth: int, mode: str) -> None:
@@ -63,22 +49,14 @@ def layer_problems(problem: Problem, depth: int) -> tuple[Problem, ...]:
     Raises:
         ValueError: A layer does not take the options.
     """
-    height, width = problem.height, problem.width
-    found = []
-    # The layers that change the image's size stand in the order in which the image passes them.
-    for module in relation_network(problem, depth, "auto", "meta").modules():
-        stride = 2 if isinstance(module, nn.MaxPool2d) else 1
-        if isinstance(module, LocalRelation2d):
-            options: dict[str, Any] = module.options
-            stride = options["stride"]
-            sizes = {"channels": module.channels, "height": height, "width": width, "stride": stride}
-            found.append(replace(problem, **sizes))
-        height, width = -(-height // stride), -(-width // stride)
-    return tuple(found)
+    return tuple(
+        replace(problem, channels=channels, height=height, width=width, stride=stride)
+        for channels, (height, width), stride in relation_layers(f"lr_net_{depth}", (problem.height, problem.width))
+    )
 
 
 def network_refusal(
-    problem: Problem, depth: int, implementation: str, device: torch.device, *, backward: bool, compiled: bool
+    problem: Problem, depth: int, implementation: str, device: "torch.device", *, backward: bool, compiled: bool
 ) -> str | None:
     """Return why an implementation does not take one of a network's layers, or torch.compile not its network, or None.
 
@@ -93,7 +71,7 @@ def network_refusal(
     return None
 
 
-def network_bytes(problem: Problem, depth: int, implementation: str, device: torch.device, *, backward: bool) -> int:
+def network_bytes(problem: Problem, depth: int, implementation: str, device: "torch.device", *, backward: bool) -> int:
     """What a network's local relation operators are predicted to take: the largest of them, or with `backward` all."""
     layers = layer_problems(problem, depth)
     needed = [predicted_bytes(implementation, layer, device, backward=backward) for layer in layers]

@@ -16,7 +16,7 @@ from ..results.columns import CACHES, MODES, SCOPES
 from ..results.reading import row_at
 from .axes import AXES, Value, parse_axis
 from .case import Case
-from .sweeps import DEFAULTS, SWEEPS, Sweep, Values, expand, require_sweep
+from .sweeps import DEFAULTS, SWEEPS, Sweep, Values, ends_of, expand, require_sweep, size_of
 
 _ROW = re.compile(r"(?P<run>.+):(?P<line>\d+)")
 _NUMBER = re.compile(r"(?P<name>[NCHWkmsd])(?P<number>\d+)")
@@ -75,14 +75,36 @@ class Request:
         Raises:
             UsageError: A sweep, axis, value, implementation or mode does not exist or makes no sense.
         """
+        sweep, overrides = self._sweep(device)
+        return expand(sweep, overrides, self.names(), yardsticks=self.yardsticks)
+
+    def size(self, device: torch.device) -> int:
+        """How many cases there are at the most, without making any.
+
+        Raises:
+            UsageError: A sweep, axis or value does not exist.
+        """
+        sweep, overrides = self._sweep(device)
+        return size_of(sweep, overrides, self.names(), yardsticks=self.yardsticks)
+
+    def ends(self, device: torch.device) -> list[Case]:
+        """The first and the last cases, without making the others.
+
+        Raises:
+            UsageError: A sweep, axis, value or implementation does not exist or makes no sense.
+        """
+        sweep, overrides = self._sweep(device)
+        return ends_of(sweep, overrides, self.names())
+
+    def _sweep(self, device: torch.device) -> tuple[Sweep, Values]:
+        """The sweep, and what is asked otherwise."""
         parsed = [parse_axis(text) for text in self.texts()]
         overrides = dict(parsed)
         if len(overrides) < len(parsed):
             names = [name for name, _ in parsed]
             twice = next(name for name in names if names.count(name) > 1)
             raise UsageError(f"axis {twice} is given more than once: give its values together, {twice}=VALUE,VALUE")
-        sweep = require_sweep(self.sweep_name(device)).on(device.type)
-        return expand(sweep, _on(device, overrides), self.names(), yardsticks=self.yardsticks)
+        return require_sweep(self.sweep_name(device)).on(device.type), _on(device, overrides)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The named sweeps, as data, and how they become cases."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 
 from kernels import IMPLEMENTATIONS
 
@@ -206,6 +207,20 @@ def expand(
     for case in cases:
         together.setdefault(case.posed, []).append(case)
     return [case for group in together.values() for case in group]
+
+
+def size_of(sweep: Sweep, overrides: Values, implementations: Iterable[str], *, yardsticks: bool | None) -> int:
+    """How many cases `expand` would give at the most, without making any; those of several blocks count each time."""
+    beside = len(YARDSTICKS) if (sweep.yardsticks if yardsticks is None else yardsticks) else 0
+    measured = len(tuple(implementations) or sweep.implementations) + beside
+    return measured * sum(prod(map(len, block.values())) for block in _overridden(sweep, overrides))
+
+
+def ends_of(sweep: Sweep, overrides: Values, implementations: Iterable[str]) -> list[Case]:
+    """The first and the last cases that `expand` would give, without making the others."""
+    blocks = list(_overridden(sweep, overrides))
+    ends = [{name: values[end : end + 1 or None] for name, values in blocks[end].items()} for end in (0, -1)]
+    return [case for end in ends for case in expand(replace(sweep, base={}, blocks=(end,)), {}, implementations)]
 
 
 def _overridden(sweep: Sweep, overrides: Values) -> Iterator[Values]:

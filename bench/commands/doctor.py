@@ -9,13 +9,14 @@ from rich.text import Text
 
 from kernels import Problem
 
-from ..device.calibration import keep
+from ..device.calibration import keep, require_writable
 from ..device.device import device_name, forbid_tf32, require_device
 from ..device.doctor import FAIL, Examination
 from ..device.timers import Call
 from ..errors import Exit
 from ..locks import owned
 from ..measure.workloads import build, call, draw
+from ..processes import console
 
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
 # The problem whose noise is measured: plain PyTorch, so that nothing is compiled; some ms on a CPU.
@@ -29,10 +30,11 @@ def run_doctor(name: str) -> Exit:
         UsageError: There is no such device, or another benchmark has it.
     """
     device = require_device(name)
+    require_writable(device)
     with ExitStack() as held:
         if device.type == "cuda":
             held.enter_context(owned(str(torch.cuda.get_device_properties(device).uuid)))
-        return _examine(device, Console())
+        return _examine(device, console())
 
 
 def _examine(device: torch.device, console: Console) -> Exit:

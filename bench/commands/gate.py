@@ -13,7 +13,7 @@ import typer
 
 from .. import ROOT
 from ..errors import Exit, SuiteError, UsageError
-from ..results.comparison import Settings, compare
+from ..results.comparison import Judging, compare
 from ..results.folder import new_run_path
 from ..results.formats import FORMATS
 from ..results.reading import read_run
@@ -55,7 +55,7 @@ def run_gate(base: str, arguments: Sequence[str], turns: int, tolerance: float, 
             typer.echo(f"turn {number + 1} of {turns}: {name}, {'the working tree' if name == 'B' else base}")
             runs[name].append(_turn(number, name, sides[name], arguments))
         _merge(runs, commit, out)
-    comparison = compare(read_run(out / "A"), read_run(out / "B"), Settings(tolerance))
+    comparison = compare(read_run(out / "A"), read_run(out / "B"), Judging(tolerance))
     for form, file in REPORTS.items():
         (out / file).write_text(FORMATS[form](comparison), encoding="utf-8")
     typer.echo(FORMATS["text"](comparison))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 import typer
-from rich.console import Console
 
 from .. import ROOT
 from ..case.sweeps import SWEEPS, expand
 from ..device.timing import Timing
 from ..errors import Exit, RunError, UsageError
-from ..measure.ahead import COMPILED, compile_ahead, tasks_of
+from ..measure.ahead import COMPILED, compilations_of, compile_ahead
+from ..processes import console
 from ..results.folder import RunFolder, new_run_path
 from ..run.executors import LOG, LocalExecutor, Seat
 from ..run.messages import Setup
@@ -49,13 +49,13 @@ def run_gpu(out: Path | None, minutes: float, *, tests: bool) -> Exit:
     tested = _tests() if tests else "skipped"
     # Another process asks the GPU what it supports: this one stays free of CUDA.
     with Worker(Setup(str(_DEVICE), _TIMING), folder.path / LOG) as worker:
-        tasks = worker.call(tasks_of, cases, _DEVICE)
+        tasks = worker.call(compilations_of, cases, _DEVICE)
     ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * minutes)
     typer.echo(str(ahead))
     about = {"minutes": minutes, "gpu_tests": tested, "compiled_ahead": str(ahead)}
     conduct = Conduct(_TIMING, case_timeout=_CASE_TIMEOUT, deadline=start + 60 * minutes - _REPORT_SECONDS)
     executor = LocalExecutor([Seat(str(_DEVICE))])
-    measure_run(cases, executor, Target(folder.path, about), conduct, partial(reporting, console=Console()))
+    measure_run(cases, executor, Target(folder.path, about), conduct, partial(reporting, console=console()))
     code = report_on(folder.path)
     typer.echo(f"{len(cases)} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
     return code

@@ -36,13 +36,13 @@ def compare(  # noqa: PLR0913
     out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
 ) -> int:
     """Judge run B against run A: exit code 0 nothing worse, 1 slower, 2 usage, 3 incorrect, 4 not enough evidence."""
-    from ..results.comparison import Settings
+    from ..results.comparison import Judging
     from ..results.comparison import compare as judge
     from ..results.formats import FORMATS
     from ..results.reading import read_run
     from .output import emit
 
-    comparison = judge(read_run(a), read_run(b), Settings(tolerance, confidence, across_devices))
+    comparison = judge(read_run(a), read_run(b), Judging(tolerance, confidence, across_devices))
     code = comparison.exit_code
     emit(FORMATS[form](comparison), out, f"exit code {code}; the comparison is in")
     return code

@@ -1,6 +1,7 @@
 """`python -m bench run`: from the words of the command to a run folder, or what it would cost."""
 
 import heapq
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from .. import ROOT
 from ..case.case import Case, grouped
@@ -17,6 +17,7 @@ from ..case.request import Request
 from ..case.shards import Shard, describe_sweep, parse_shard
 from ..device.timing import Timing
 from ..errors import Exit, UsageError
+from ..processes import console
 from ..results.columns import STATUSES
 from ..results.folder import RunFolder, new_run_path
 from ..run.executors import Executor
@@ -26,6 +27,8 @@ from .listing import print_cases
 from .progress import reporting
 
 DEVICES = (1, 8, 64)
+# A dry run of more cases shows the ends alone.
+_MOST_SHOWN = 100_000
 # Assumed, not measured, in seconds: for a case beside its samples (warm-up, memory, building what is timed), for a
 # problem's tensors and its results in float64, and for an implementation's first call, where a compiler runs.
 CASE_SECONDS, PROBLEM_SECONDS = 0.1, 0.7
@@ -72,15 +75,32 @@ def run_sweep(request: Request, executor: Executor, conduct: Conduct, target: Ta
     if part is not None:
         about["shard"] = part.columns()
     target = Target(target.path, {**about, **target.about}, target.retry)
-    measure_run(cases, executor, target, conduct, partial(reporting, console=Console()))
+    measure_run(cases, executor, target, conduct, partial(reporting, console=console()))
     typer.echo(f"{len(cases)} cases are in {RunFolder(target.path).csv_path}")
     return cases
 
 
+def timing_of(seconds: float, *, energy: bool) -> Timing:
+    """How long a case is measured.
+
+    Raises:
+        UsageError: That is no length of time.
+    """
+    if not math.isfinite(seconds):
+        raise UsageError(f"--seconds must be a number of seconds, got {seconds}")
+    return Timing(seconds=seconds, energy=energy)
+
+
 def show_sweep(request: Request, executor: Executor, timing: Timing, shard: str | None) -> None:
     """Show the cases and what they would cost; nothing runs."""
+    size = request.size(executor.device)
+    if size > _MOST_SHOWN:
+        for case in request.ends(executor.device):
+            typer.echo(case.label())
+        typer.echo(f"up to {size:,} cases, of which these are the first and the last; too many to be shown")
+        return
     _, cases = chosen_cases(request, executor, shard)
-    print_cases(cases, executor.device, Console())
+    print_cases(cases, executor.device, console())
     typer.echo(time_estimate(cases, timing))
 
 
@@ -105,6 +125,8 @@ def target_of(out: Path | None, name: str, retry: Sequence[str], *, resume: bool
         raise UsageError(f"there is no status {min(statuses - set(STATUSES))!r}: there are {', '.join(STATUSES)}")
     if retry and not resume:
         raise UsageError("--retry needs --resume: it is about the cases that a run has already")
+    if out is not None and str(out) == ".":  # an empty name is that too
+        raise UsageError("--out is a folder of the run's own, got the current one")
     if resume and out is None:
         raise UsageError("--resume needs --out RUN, the folder of the run to continue")
     return Target(out or new_run_path(name), {}, statuses if resume else None)

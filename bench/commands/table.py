@@ -48,7 +48,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NetworkTable:
     """Two networks counted in one setting."""
 
     setting: Setting
@@ -74,7 +74,7 @@ class Comparison:
         return [*facts, *(f"No published figures of {name} are known." for name in dict.fromkeys(unknown))]
 
 
-def count_networks(names: tuple[str, str], options: Mapping[str, Any]) -> Comparison:
+def count_networks(names: tuple[str, str], options: Mapping[str, Any]) -> NetworkTable:
     """Count two networks in a setting.
 
     Raises:
@@ -85,10 +85,10 @@ def count_networks(names: tuple[str, str], options: Mapping[str, Any]) -> Compar
         a, b = (_count(name, setting) for name in names)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return Comparison(setting, (a, b))
+    return NetworkTable(setting, (a, b))
 
 
-def as_text(comparison: Comparison) -> str:
+def as_text(comparison: NetworkTable) -> str:
     """The table for a terminal, a stage's layers below each other."""
     text = io.StringIO()
     table = Table("stage", "output", box=None, padding=(0, 2, 0, 0))
@@ -106,7 +106,7 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
-def as_markdown(comparison: Comparison) -> str:
+def as_markdown(comparison: NetworkTable) -> str:
     """The table for a page."""
     names = [counted.network for counted in comparison.networks]
     head = ["stage", "output", *(f"{name}: {part}" for name in names for part in ("layers", *_NUMBERS))]
@@ -114,7 +114,7 @@ def as_markdown(comparison: Comparison) -> str:
     return f"{markdown_table(head, rows, numbers=(3, 4, 6, 7))}\n\n" + "\n\n".join(comparison.notes) + "\n"
 
 
-def as_csv(comparison: Comparison) -> str:
+def as_csv(comparison: NetworkTable) -> str:
     """A line for each network and stage, its total, and each published figure with ours over it, less 1."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _CSV, restval="", lineterminator="\n")
@@ -132,7 +132,7 @@ def as_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-FORMATS: Mapping[str, Callable[[Comparison], str]] = {"text": as_text, "markdown": as_markdown, "csv": as_csv}
+TABLE_FORMATS: Mapping[str, Callable[[NetworkTable], str]] = {"text": as_text, "markdown": as_markdown, "csv": as_csv}
 
 
 def _count(name: str, setting: Setting) -> Counted:
@@ -142,7 +142,7 @@ def _count(name: str, setting: Setting) -> Counted:
     return Counted(name, stages, total, published if setting == Setting() else {})
 
 
-def _rows(comparison: Comparison) -> list[list[str]]:
+def _rows(comparison: NetworkTable) -> list[list[str]]:
     """The cells of every line: stages, totals, then what was published and how far ours is from it."""
     networks = comparison.networks
     rows = []

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from kernels import FusedTuner, Problem, unsupported
@@ -13,6 +12,7 @@ from ..case.request import Request
 from ..device.device import device_name
 from ..errors import UsageError
 from ..measure.tune import Found, tune
+from ..processes import console
 
 
 def run_tune(request: Request, seconds: float, *, dry_run: bool) -> None:
@@ -21,7 +21,7 @@ def run_tune(request: Request, seconds: float, *, dry_run: bool) -> None:
     Raises:
         UsageError: The request names what does not exist, or settings cannot be searched there.
     """
-    console, device = Console(), request.torch_device()
+    screen, device = console(), request.torch_device()
     problems = problems_of(request, device)
     if dry_run:
         for problem in problems:
@@ -36,7 +36,7 @@ def run_tune(request: Request, seconds: float, *, dry_run: bool) -> None:
             typer.echo(f"[{number}/{len(problems)}] {_label(problem)}: left out, {reason}")
             continue
         found = tune(problem, device, seconds)
-        console.print(_table(f"[{number}/{len(problems)}] {_label(problem)}", found))
+        screen.print(_table(f"[{number}/{len(problems)}] {_label(problem)}", found))
         better = {one.tuner.kernel: one.settings for one in found if one.gain > 0}
         if better:
             typer.echo(f"kept in {FusedTuner.remember(problem, device_name(device), better)}")

@@ -88,7 +88,7 @@ def rates(row: Mapping[str, Any], latency_ms: float) -> dict[str, float]:
     return {name: row[str(metric.of)] * metric.scale / latency_ms * 1e3 for name, metric in rated.items()}
 
 
-def limits(work: Work | None, chip: Chip | None, cache: str, latency_ms: float) -> dict[str, str | float]:
+def bounded(work: Work | None, chip: Chip | None, cache: str, latency_ms: float) -> dict[str, str | float]:
     """The bound that decides, the share of it, and all bounds; nothing where there is none, or the chip is not known.
 
     A hot L2 may hold as many of the bytes as fit it, and these do not come from the memory.

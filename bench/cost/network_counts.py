@@ -5,7 +5,7 @@ window among them, also those outside the image. Not counted are normalisation, 
 network, which does not depend on the image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -139,6 +139,17 @@ def total_count(network: str, setting: Setting) -> Count:
         ValueError: There is no network of that name.
     """
     return sum((stage.count for stage in stage_counts(network, setting)), Count())
+
+
+def relation_layers(network: str, size: Size) -> Iterator[tuple[int, Size, int]]:
+    """Channels, the input's rows and columns, and the stride of each local relation layer, as the image passes them."""
+    yield _STEM, size, 2
+    size = _strided(_strided(size, 2), 2)
+    for index, blocks in enumerate(DESIGNS[network].blocks):
+        for block in range(blocks):
+            stride = 2 if index > 0 and block == 0 else 1
+            yield DESIGNS[network].width * 2**index, size, stride
+            size = _strided(size, stride)
 
 
 def network_metrics(network: str, image: "Problem", mode: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from ..cost.chips import Chip
+from ..errors import UsageError
 from .device import chip_of, device_name
 
 FORMAT = 1
@@ -21,15 +23,40 @@ PLAUSIBLE = (0.3, 1.05)
 def path_of(device: torch.device) -> Path:
     """The file of a device: a GPU's by its UUID, a CPU's by its model."""
     own = str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else device_name(device)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = "".join(letter if letter.isalnum() else "-" for letter in own.lower())
-    return folder / "local-relation" / f"doctor-{device.type}-{name}.json"
+    return _cache() / "local-relation" / f"doctor-{device.type}-{name}.json"
+
+
+def _cache() -> Path:
+    """The user's cache folder; that for temporary files where the user has no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return Path(tempfile.gettempdir(), f"cache-{os.getuid()}")
+
+
+def require_writable(device: torch.device) -> Path:
+    """The file that a device's calibration will be kept in.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    path = path_of(device)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{path.parent} cannot be written, where the calibration is kept: {error.strerror}; "
+            "set XDG_CACHE_HOME to a folder that can"
+        ) from None
+    return path
 
 
 def keep(device: torch.device, calibration: Mapping[str, Any]) -> Path:
     """Write a calibration whole, in place of the last."""
-    path = path_of(device)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = require_writable(device)
     whole = path.with_suffix(f".{os.getpid()}")
     whole.write_text(json.dumps({"format": FORMAT, **calibration}, indent=2) + "\n", encoding="utf-8")
     whole.replace(path)

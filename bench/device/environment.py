@@ -102,7 +102,9 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git answers about this checkout, or None where there is no git or no checkout."""
+    """What git answers about this checkout, or None where there is no git, or no checkout of this project's own."""
+    if not (ROOT / ".git").exists():  # an unpacked archive may lie inside another repository
+        return None
     try:
         answer = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

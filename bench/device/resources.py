@@ -89,13 +89,6 @@ def _peak_resident() -> int:
     return int(line.split()[1]) * 1024
 
 
-def free_bytes(device: torch.device) -> int:
-    """Memory that is free on the device (for a CPU, available on the machine)."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
-
-
 # The counter moves every 10 to 100 ms: a window has to be long beside that.
 WINDOW_SECONDS = 1.0
 

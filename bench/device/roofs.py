@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+from kernels import free_bytes
+
 from ..samples import Latency
-from .resources import free_bytes
 from .timers import Call
 from .timing import Timing, measure
 

@@ -29,20 +29,20 @@ QUICK_SEEDS, SEEDS = 2, 8
 _REPORT_SECONDS = 20.0
 
 Row = dict[str, Any]
-Task = tuple[Variant, int]
+Training = tuple[Variant, int]
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is to be trained: variants and seeds in the order of training, how, by which implementation, how long."""
 
-    tasks: Sequence[Task]
+    tasks: Sequence[Training]
     recipe: Recipe
     implementation: str
     minutes: float
 
 
-def tasks_of(patterns: Sequence[str], seeds: int | None, *, quick: bool) -> list[Task]:
+def tasks_of(patterns: Sequence[str], seeds: int | None, *, quick: bool) -> list[Training]:
     """Variants and seeds in the order of training: every variant from one seed before the next seed.
 
     Args:
@@ -115,7 +115,7 @@ def _train_all(plan: Plan, deadline: float, folder: LearningFolder) -> int:
 def _rows(plan: Plan, deadline: float) -> Iterator[Row]:
     """The rows as trainings end. None is started that would end after the deadline, going by the longest so far."""
     longest, waiting = 0.0, list(reversed(plan.tasks))
-    running: dict[Future[Row], Task] = {}
+    running: dict[Future[Row], Training] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_cores(), context, _one_thread) as pool:
         while waiting or running:
@@ -131,7 +131,7 @@ def _rows(plan: Plan, deadline: float) -> Iterator[Row]:
                 yield row
 
 
-def _row(task: Task, future: Future[Row], implementation: str) -> Row:
+def _row(task: Training, future: Future[Row], implementation: str) -> Row:
     variant, seed = task
     asked = {**asdict(variant), "variant": variant.name, "seed": seed, "implementation": implementation}
     failure = future.exception()

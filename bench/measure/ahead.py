@@ -24,7 +24,7 @@ _MOST_WORKERS = 14
 
 
 @dataclass(frozen=True)
-class Task:
+class Compilation:
     """A problem for an implementation to compile, forward and, where it has one, backward."""
 
     problem: Problem
@@ -49,13 +49,13 @@ class Outcome:
         return text + (f", {len(self.failures)} failed, the first with {self.failures[0]}" if self.failures else "")
 
 
-def tasks_of(cases: Iterable[Case], device: torch.device) -> list[Task]:
+def compilations_of(cases: Iterable[Case], device: torch.device) -> list[Compilation]:
     """What the cases need compiled, each once and in their order."""
     wanted = dict.fromkeys((case.problem, case.implementation) for case in cases if case.implementation in COMPILED)
-    return [Task(*one, str(device)) for one in wanted if _modes(Task(*one, str(device)))]
+    return [Compilation(*one, str(device)) for one in wanted if _modes(Compilation(*one, str(device)))]
 
 
-def compile_ahead(tasks: Sequence[Task], seconds: float, workers: int | None = None) -> Outcome:
+def compile_ahead(tasks: Sequence[Compilation], seconds: float, workers: int | None = None) -> Outcome:
     """Run every task once in processes of their own, for so many seconds at the most."""
     start, wall = time.monotonic(), time.time()
     outcomes: list[str | None] = []
@@ -63,7 +63,7 @@ def compile_ahead(tasks: Sequence[Task], seconds: float, workers: int | None = N
         return Outcome(0, [], 0, 0.0)
     count = workers or max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1, len(tasks)))
     with multiprocessing.get_context("spawn").Pool(count) as pool:  # terminated on the way out
-        results = pool.imap_unordered(run_task, tasks)
+        results = pool.imap_unordered(compile_one, tasks)
         while len(outcomes) < len(tasks):
             try:
                 outcomes.append(results.next(max(0.0, start + seconds - time.monotonic())))
@@ -74,7 +74,7 @@ def compile_ahead(tasks: Sequence[Task], seconds: float, workers: int | None = N
     return Outcome(len(tasks), failures, len(tasks) - len(outcomes), time.monotonic() - start)
 
 
-def run_task(task: Task) -> str | None:
+def compile_one(task: Compilation) -> str | None:
     """Run a task; return what went wrong in one line, or None."""
     import torch._inductor.config as inductor  # noqa: PLC0415  heavy, and of use in a worker alone
 
@@ -91,7 +91,7 @@ def run_task(task: Task) -> str | None:
     return None
 
 
-def _modes(task: Task) -> list[str]:
+def _modes(task: Compilation) -> list[str]:
     """The modes in which a task's implementation takes its problem."""
     device = torch.device(task.device)
     return [

@@ -6,18 +6,18 @@ import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kernels import BottleneckNet, Problem
+from kernels import BottleneckNet, Problem, lr_net, resnet
 
 from ..case.case import Case
-from ..case.networks import convolution_network, relation_network
 from ..device.timing import Call
 from .check import TOLERANCES, Error, Expected, largest_error
-from .workloads import FORMATS, Tensors
+from .workloads import MEMORY_FORMATS, Tensors
 
 CLASSES = 1000
 # Of the gradients of all weights of a kind together, as of every block's key. No gradient scores 1, windows that are a
@@ -30,8 +30,9 @@ _LOSS_SCALE = {"float16": 1024.0}
 _LEARNING_RATE = 1e-4
 
 _BLOCK_WEIGHT = 0.25
+_OPTIONS = ("kernel_size", "m", "dilation", "composability", "padding_mode", "channel_order")
 
-Run = Callable[[BottleneckNet, Tensor], Tensor]
+Forward = Callable[[BottleneckNet, Tensor], Tensor]
 
 
 @dataclass
@@ -46,13 +47,13 @@ class PreparedNetworks:
     device: torch.device
     errors: dict[tuple[str, bool, bool], Error] = field(default_factory=dict)
     _networks: dict[str, BottleneckNet] = field(default_factory=dict)
-    _compiled: dict[tuple[str, str], Run] = field(default_factory=dict)
+    _compiled: dict[tuple[str, str], Forward] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         generator = torch.Generator(self.device).manual_seed(self.depth)
         p, place = self.problem, self.device
         images = torch.randn((p.batch, p.channels, p.height, p.width), generator=generator, device=place)
-        self.images: Tensor = images.to(self._dtype, memory_format=FORMATS[p.memory_format])
+        self.images: Tensor = images.to(self._dtype, memory_format=MEMORY_FORMATS[p.memory_format])
         self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), generator=generator, device=place)
         # The first and the last image.
         self._checked = torch.tensor(sorted({0, p.batch - 1}), device=self.device)
@@ -147,9 +148,9 @@ class PreparedNetworks:
                 # Not 0, which hides what a block computes, and small, so that activations do not grow with the depth.
                 nn.init.constant_(module.weight, _BLOCK_WEIGHT)
         nn.init.zeros_(network.classifier.bias)
-        return network.to(self._dtype, memory_format=FORMATS[self.problem.memory_format])  # type: ignore[call-overload, no-any-return]
+        return network.to(self._dtype, memory_format=MEMORY_FORMATS[self.problem.memory_format])  # type: ignore[call-overload, no-any-return]
 
-    def _run(self, case: Case) -> Run:
+    def _run(self, case: Case) -> Forward:
         """How the network is called: as it is, or by torch.compile, once for inference and once for training."""
         if not case.torch_compile:
             return _plain
@@ -160,7 +161,7 @@ class PreparedNetworks:
             self._compiled[key] = torch.compile(own, fullgraph=True, dynamic=False)
         return self._compiled[key]
 
-    def _logits(self, network: BottleneckNet, run: Run) -> Tensor:
+    def _logits(self, network: BottleneckNet, run: Forward) -> Tensor:
         name = self.problem.dtype
         with torch.autocast(self.device.type, getattr(torch, name), enabled=name in _AUTOCAST):
             return run(network, self.images)
@@ -180,6 +181,20 @@ class PreparedNetworks:
 
     def _of_gradients(self, found: Tensors) -> Error:
         return Error(largest_error(found, self.expected.grads), GRADIENT_TOLERANCES[self.problem.dtype])
+
+
+def relation_network(problem: Problem, depth: int, implementation: str, device: torch.device | str) -> BottleneckNet:
+    """LR-Net of a depth by an implementation, for a problem's channels, with its options in every layer."""
+    options: dict[str, Any] = {name: getattr(problem, name) for name in _OPTIONS}
+    prior = "network" if problem.prior else "none"
+    return lr_net(
+        depth, in_channels=problem.channels, device=device, prior=prior, implementation=implementation, **options
+    )
+
+
+def convolution_network(problem: Problem, depth: int, device: torch.device | str) -> BottleneckNet:
+    """ResNet of a depth for a problem's channels."""
+    return resnet(depth, in_channels=problem.channels, device=device)
 
 
 def _plain(network: BottleneckNet, images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from kernels import describe_settings
+from kernels import describe_settings, free_bytes
 
 from ..case.case import Case
 from ..device.nvml import telemetry_of
@@ -15,7 +15,6 @@ from ..device.resources import (
     FirstCall,
     energy_per_call_mj,
     first_call,
-    free_bytes,
     inputs_mib,
     release,
     unmeasurable,

@@ -23,7 +23,7 @@ _OPTIONS = (
     "padding_mode",
     "channel_order",
 )
-FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 # The tensors that hold one entry per image; the others (prior, weights) belong to the whole batch.
 BATCHED = frozenset({"query", "key", "value", "input", "grad_out"})
 
@@ -58,7 +58,7 @@ def draw(problem: Problem, scope: str, device: torch.device) -> Tensors:
         tensors = {"query": normal(n, g, *output), "key": normal(n, g, *image), "value": normal(n, c, *image)}
         prior = {"prior": normal(g, k, k)}
     tensors |= {"grad_out": normal(n, c, *output)} | (prior if problem.prior else {})
-    dtype, memory_format = getattr(torch, problem.dtype), FORMATS[problem.memory_format]
+    dtype, memory_format = getattr(torch, problem.dtype), MEMORY_FORMATS[problem.memory_format]
     return {
         name: tensor.to(dtype=dtype, memory_format=memory_format if name in BATCHED else torch.preserve_format)
         for name, tensor in tensors.items()

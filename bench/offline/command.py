@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import track
 
 from ..errors import Exit, Interrupted, UsageError
-from ..processes import spread
+from ..processes import console, spread
 from .binaries import require_tools
-from .examine import Report, Task, examine
+from .examine import KernelReport, Task, examine
 from .limits import RECORD, changes, misses, read_record, write_record
 from .tables import print_reports
 
@@ -41,7 +41,7 @@ def run_offline(tasks: Sequence[Task], files: Files, *, check: bool) -> Exit:
     """
     require_tools()
     _require_places(files)
-    reports: dict[Task, Report] = {}
+    reports: dict[Task, KernelReport] = {}
     failures: dict[Task, Exception] = {}
     started = monotonic()
     try:
@@ -55,7 +55,7 @@ def run_offline(tasks: Sequence[Task], files: Files, *, check: bool) -> Exit:
     except KeyboardInterrupt:
         raise Interrupted(f"{len(reports)} of {len(tasks)} kernels are compiled") from None
     done = [reports[task] for task in tasks if task in reports]
-    print_reports(done, Console())
+    print_reports(done, console())
     typer.echo(f"\n{len(done)} kernels compiled by triton {version('triton')} in {monotonic() - started:.0f} s")
     for task, failure in failures.items():
         typer.echo(f"{task.name} does not compile: {failure}")
@@ -81,10 +81,10 @@ def _require_places(files: Files) -> None:
         raise UsageError(f"cannot write {error.filename or files.dump}: {error.strerror}") from None
 
 
-def _results(tasks: Sequence[Task]) -> Iterator[tuple[Task, Report | Exception]]:
+def _results(tasks: Sequence[Task]) -> Iterator[tuple[Task, KernelReport | Exception]]:
     """Each task and what came of it, as they come, with progress on stderr."""
     console = Console(stderr=True)
-    results: Iterable[tuple[int, Report | Exception]] = spread(examine, tasks)
+    results: Iterable[tuple[int, KernelReport | Exception]] = spread(examine, tasks)
     if console.is_terminal:
         results = track(results, "compiling", total=len(tasks), console=console, transient=True)
     for number, (index, result) in enumerate(results, 1):
@@ -93,7 +93,7 @@ def _results(tasks: Sequence[Task]) -> Iterator[tuple[Task, Report | Exception]]
         yield tasks[index], result
 
 
-def _dump(report: Report, folder: Path) -> None:
+def _dump(report: KernelReport, folder: Path) -> None:
     """Write a kernel's texts, binary and numbers, each under its name."""
     document = json.dumps(report.document(), indent=1, ensure_ascii=False) + "\n"
     for ending, content in {**report.files, "json": document}.items():
@@ -101,7 +101,7 @@ def _dump(report: Report, folder: Path) -> None:
         (folder / f"{report.task.name}.{ending}").write_bytes(data)
 
 
-def _conclude(reports: Sequence[Report], files: Files) -> bool:
+def _conclude(reports: Sequence[KernelReport], files: Files) -> bool:
     """Write the CSV and the record, and say which limits are missed; whether all is as it should be."""
     rows = [report.row() for report in reports]
     if files.dump:

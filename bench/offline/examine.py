@@ -64,7 +64,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Report:
+class KernelReport:
     """What became of a task: settings, measures, instructions per tap by unit, bounds by GPU, texts and binary."""
 
     task: Task
@@ -133,7 +133,7 @@ def tasks_of(archs: str, kernels: Iterable[str], axes: Iterable[str]) -> list[Ta
     ]
 
 
-def examine(task: Task) -> Report:
+def examine(task: Task) -> KernelReport:
     """Compile a task's kernel and read its binary."""
     compiled = compile_fused(task.kernel, task.problem, ARCHITECTURES[task.arch])
     text = disassemble(compiled.cubin)
@@ -158,7 +158,7 @@ def examine(task: Task) -> Report:
     bounds = {name: bounds_us(work, chip) for name, chip in CHIPS.items() if chip.capability == compiled.capability}
     settings = {**asdict(compiled.geometry), "warps": compiled.warps}
     files: dict[str, str | bytes] = {"ptx": compiled.ptx, "cubin": compiled.cubin, "sass": text}
-    return Report(task, settings, measures, units, bounds, files)
+    return KernelReport(task, settings, measures, units, bounds, files)
 
 
 def _counted(compiled: CompiledKernel, code: Code) -> tuple[Sequence[Instruction], dict[str, Any]]:

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..cost.bounds import KERNELS
-from .examine import Report
+from .examine import KernelReport
 
-Columns = Mapping[str, Callable[[Report], str]]
+Columns = Mapping[str, Callable[[KernelReport], str]]
 
 _RESOURCES: Columns = {
     "regs": lambda r: f"{r.measures['registers']}",
@@ -48,7 +48,7 @@ _MARKS: Mapping[str, str] = {
 _DTYPES: Mapping[str, str] = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
-def print_reports(reports: Sequence[Report], console: Console) -> None:
+def print_reports(reports: Sequence[KernelReport], console: Console) -> None:
     """Show what became of each kernel, by architecture and problem."""
     wide = console.width >= _WIDE
     halves = (
@@ -72,17 +72,17 @@ def print_reports(reports: Sequence[Report], console: Console) -> None:
         console.print(*notes, _LEGEND, sep="\n", highlight=False)
 
 
-def _mark(report: Report) -> str:
+def _mark(report: KernelReport) -> str:
     """What is unlike a single loop with one window row in each iteration."""
     loops, rows = report.measures["row_loops"], report.measures["rows_per_iteration"]
     return "*" if loops == 0 else "+" if loops > 1 or rows > 1 else ""
 
 
-def _bounds(reports: Sequence[Report]) -> Columns:
+def _bounds(reports: Sequence[KernelReport]) -> Columns:
     """A column for each bound of each GPU; float64 has its own pipe in the place of float32's."""
 
-    def column(chip: str, place: int) -> Callable[[Report], str]:
-        def show(report: Report) -> str:
+    def column(chip: str, place: int) -> Callable[[KernelReport], str]:
+        def show(report: KernelReport) -> str:
             times = list(report.bounds_us[chip].values())
             text = f"{times[place]:.1f}"
             return f"[bold]{text}[/bold]" if times[place] == max(times) else text
@@ -97,7 +97,7 @@ def _bounds(reports: Sequence[Report]) -> Columns:
     }
 
 
-def _table(title: str, columns: Columns, reports: Sequence[Report]) -> Table:
+def _table(title: str, columns: Columns, reports: Sequence[KernelReport]) -> Table:
     """A row for each problem, in whose cells its kernels stand below each other."""
     table = Table("problem", "kernel", box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")
     for name in columns:
@@ -110,7 +110,7 @@ def _table(title: str, columns: Columns, reports: Sequence[Report]) -> Table:
     return table
 
 
-def _label(report: Report) -> Sequence[str]:
+def _label(report: KernelReport) -> Sequence[str]:
     p = report.task.problem
     size = f"{p.height}²" if p.height == p.width else f"{p.height}×{p.width}"
     return (

@@ -11,7 +11,7 @@ from ..cost.bounds import MODES, Work, bounds_us, kernel_work
 from ..cost.chips import CHIPS, Chip
 from ..errors import UsageError
 from ..offline.binaries import require_tools
-from ..offline.examine import ARCHITECTURES, Report, Task, examine
+from ..offline.examine import ARCHITECTURES, KernelReport, Task, examine
 from ..processes import spread
 
 _THREADS = 32
@@ -57,7 +57,7 @@ def expected_counters(case: Case, chip: Chip | None) -> Expected:
     return Expected({name: replace(one, offline=offline.get(name, {})) for name, one in bounds.items()}, notes)
 
 
-def _compiled(case: Case, chip: Chip) -> tuple[dict[str, Report], tuple[str, ...]]:
+def _compiled(case: Case, chip: Chip) -> tuple[dict[str, KernelReport], tuple[str, ...]]:
     """What the compiler makes of each kernel by its name in a profile, in processes of their own."""
     if chip.architecture not in ARCHITECTURES:
         return {}, (f"offline compiles for {', '.join(ARCHITECTURES)}, not for {chip.architecture}",)
@@ -87,7 +87,7 @@ def _bound(work: Work, chip: Chip) -> dict[str, float]:
     }
 
 
-def offline_counters(report: Report, chip: Chip) -> dict[str, float]:
+def offline_counters(report: KernelReport, chip: Chip) -> dict[str, float]:
     """What a kernel's binary will count, over the whole grid; the time is that of issuing its instructions."""
     found = {"occupancy, %": 100 * report.measures["occupancy"], "registers of a thread": report.measures["registers"]}
     if not report.bounds_us:

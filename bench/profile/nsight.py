@@ -37,7 +37,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "registers of a thread": ("launch__registers_per_thread",),
     **{f"warps stalled, {reason}": (_STALL.format(reason),) for reason in STALLS},
 }
-METRICS = tuple(metric for metrics in COUNTERS.values() for metric in metrics)
+NCU_METRICS = tuple(metric for metrics in COUNTERS.values() for metric in metrics)
 _KERNEL, _MISSING = "Kernel Name", frozenset({"", "n/a", "nan"})
 _SCALES = {"second": 1e9, "s": 1e9, "msecond": 1e6, "ms": 1e6, "usecond": 1e3, "us": 1e3} | {
     f"{letter}byte": 10**power for letter, power in {"K": 3, "M": 6, "G": 9, "T": 12}.items()
@@ -65,7 +65,7 @@ def command(ncu: str, case: Path, device: str, log: Path, *, cold: bool) -> list
         "--cache-control": "all" if cold else "none",
         "--page": "raw",
         "--print-units": "base",
-        "--metrics": ",".join(METRICS),
+        "--metrics": ",".join(NCU_METRICS),
         "--log-file": str(log),
     }
     target = [sys.executable, "-m", "bench.profile.nsight_target", str(case), device]

@@ -174,7 +174,7 @@ def _bounds(profile: Profile) -> Iterator[str]:
             ]
         )
     yield table(("kernel", "µs", *names, "issue of the binary", "share of the largest bound"), rows)
-    yield "In µs. The bounds are of the mathematics (README, The bound); the binary's is by `python -m bench offline`."
+    yield "In µs. The bounds are of the mathematics (docs/bounds.md); the binary's is by `python -m bench offline`."
 
 
 def _proton(profile: Profile) -> Iterator[str]:

@@ -35,7 +35,7 @@ NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Judging:
     """How runs are compared.
 
     Args:
@@ -126,7 +126,7 @@ class Comparison:
         return pair.verdict == UNCLEAR and (pair.interval is None or pair.interval.high > 1 + self.margin)
 
 
-def compare(a: Run, b: Run, settings: Settings) -> Comparison:
+def compare(a: Run, b: Run, settings: Judging) -> Comparison:
     """Judge each case of two runs.
 
     Raises:
@@ -150,7 +150,7 @@ def compare(a: Run, b: Run, settings: Settings) -> Comparison:
     return Comparison(a.path, b.path, margin, margin_from, settings.confidence, pairs, warnings)
 
 
-def _require_shares(settings: Settings) -> None:
+def _require_shares(settings: Judging) -> None:
     if not 0 <= settings.tolerance < 1:
         raise RunFolderError(f"the tolerance must be a share from 0 to 1, got {settings.tolerance}")
     if not 0 < settings.confidence < 1:
@@ -166,7 +166,7 @@ def _moved(pair: Pair) -> float:
     return 0.0 if pair.interval is None else max(pair.interval.low, 1 / pair.interval.high, 1.0) - 1
 
 
-def _device_warnings(a: Run, b: Run, settings: Settings) -> list[str]:
+def _device_warnings(a: Run, b: Run, settings: Judging) -> list[str]:
     of_a, of_b = devices_of(a), devices_of(b)
     if of_a == of_b and len(of_a) <= 1:
         return []
@@ -179,7 +179,7 @@ def _device_warnings(a: Run, b: Run, settings: Settings) -> list[str]:
     return [f"A ran on {named[0]}, B on {named[1]}: a difference may be the device's."]
 
 
-def _pair(key: Key, a: Run, b: Run, margin: float, settings: Settings) -> Pair:
+def _pair(key: Key, a: Run, b: Run, margin: float, settings: Judging) -> Pair:
     rows = a.rows.get(key), b.rows.get(key)
     a_ms, b_ms = _time(rows[0]), _time(rows[1])
     if a_ms is None or b_ms is None:

@@ -1,6 +1,7 @@
 """Runs in the formats of other tools. Free of torch."""
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +12,22 @@ from .columns import PARAMETERS
 from .intervals import devices_of, turns_of
 from .reading import Key, Run
 
+# What a case's name leaves out: the same case has the same name in every run, and no other has it.
+USUAL: Mapping[str, str] = {
+    "kind": "implementation",
+    "stride": "1",
+    "dilation": "1",
+    "composability": "multiplication",
+    "padding_mode": "mask",
+    "channel_order": "consecutive",
+    "prior": "True",
+    "dtype": "float32",
+    "memory_format": "contiguous",
+    "cache": "hot",
+    "depth": "",
+    "torch_compile": "False",
+}
+
 
 def pytest_benchmark(run: Run) -> dict[str, Any]:
     """The document that pytest-benchmark stores: a benchmark for each case that has samples, seconds for ms."""
@@ -19,7 +36,6 @@ def pytest_benchmark(run: Run) -> dict[str, Any]:
     started = environment.get("started") or datetime.now(UTC).isoformat()
     pooled = {key: [sample for turn in turns_of(run, key) for sample in turn.tolist()] for key in run.samples}
     timed = {key: samples for key, samples in pooled.items() if len(samples) > 1}
-    names = _differing(list(timed))
     return {
         "machine_info": {
             "node": "",
@@ -30,7 +46,7 @@ def pytest_benchmark(run: Run) -> dict[str, Any]:
         },
         "commit_info": {"id": code.get("git_commit") or "unversioned", "dirty": bool(code.get("git_dirty"))},
         "benchmarks": [
-            _benchmark(key, samples, names)
+            _benchmark(key, samples)
             for key, samples in timed.items()
             if key in run.rows and run.rows[key].get("status") == "ok"
         ],
@@ -39,15 +55,9 @@ def pytest_benchmark(run: Run) -> dict[str, Any]:
     }
 
 
-def _differing(keys: list[Key]) -> list[str]:
-    """The parameters that tell the cases apart."""
-    columns = zip(PARAMETERS, zip(*keys, strict=True), strict=False)
-    return [name for name, values in columns if len(set(values)) > 1]
-
-
-def _benchmark(key: Key, samples_ms: list[float], names: list[str]) -> dict[str, Any]:
+def _benchmark(key: Key, samples_ms: list[float]) -> dict[str, Any]:
     parameters = dict(zip(PARAMETERS, key, strict=True))
-    param = "-".join(f"{name}={parameters[name]}" for name in names) or parameters["implementation"]
+    param = "-".join(f"{name}={value}" for name, value in parameters.items() if USUAL.get(name) != value)
     name = f"{parameters['scope']}[{param}]"
     return {
         "group": f"{parameters['scope']} {parameters['mode']}",

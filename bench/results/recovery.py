@@ -11,7 +11,7 @@ from .columns import COLUMNS, Row
 from .folder import RunFolder, csv_lines, replace_text
 from .reading import DISCARDED, Key, Run, key_of, read_run
 
-_SOURCES = ("kernels", "bench")
+_SOURCES, _SUFFIXES = ("kernels", "bench"), frozenset({".py", ".cpp", ".h"})
 # Of environment.json; the rest, as the time of day or a clock's frequency, may change within a run.
 _IDENTITY = {
     "host": ("cpu", "cores", "threads_used"),
@@ -69,7 +69,8 @@ def fingerprints_of(environment: Mapping[str, Any]) -> set[str]:
 def code_version(root: Path = ROOT) -> str:
     """A hash of the sources that decide what is measured, committed or not."""
     digest = hashlib.sha256()
-    for path in sorted(path for package in _SOURCES for path in (root / package).rglob("*.py")):
+    files = (path for package in _SOURCES for path in (root / package).rglob("*"))
+    for path in sorted(path for path in files if path.suffix in _SUFFIXES):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

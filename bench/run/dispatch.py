@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class _Task:
+class _Pending:
     """What is left of a group, and how often it was begun."""
 
     left: list[Case]
@@ -45,7 +45,7 @@ class Dispatch:
         self._lanes = {slot: ThreadPoolExecutor(1) for slot in slots} if len(self._all) > 1 else {}
         self._at_work = self._all
         self._identities: dict[Slot, Identity] = {}
-        self._tasks: deque[_Task] = deque()
+        self._tasks: deque[_Pending] = deque()
         self._unfinished = 0
         self._changed = threading.Condition()
         self._stopped = False
@@ -103,7 +103,7 @@ class Dispatch:
         Raises:
             WorkerError: All slots were lost before the last group was measured.
         """
-        self._tasks = deque(_Task(list(group)) for group in groups)
+        self._tasks = deque(_Pending(list(group)) for group in groups)
         self._unfinished = len(self._tasks)
         yield from self._side_by_side() if self._lanes else self._measured(self._all[0])
         if self._loss is not None and self._unfinished:
@@ -156,7 +156,7 @@ class Dispatch:
             else:
                 self._finish()
 
-    def _next(self) -> _Task | None:
+    def _next(self) -> _Pending | None:
         """A task that nobody has; None if there will be none."""
         with self._changed:
             self._changed.wait_for(lambda: self._tasks or not self._unfinished or self._stopped)
@@ -167,7 +167,7 @@ class Dispatch:
             self._unfinished -= 1
             self._changed.notify_all()
 
-    def _give_back(self, task: _Task) -> None:
+    def _give_back(self, task: _Pending) -> None:
         with self._changed:
             self._tasks.appendleft(task)
             self._changed.notify_all()

@@ -32,7 +32,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Request:
+class Question:
     """A step of a case ("prepare", "round"), or a function of a module to "call", with its arguments."""
 
     what: str

@@ -20,6 +20,7 @@ from typing import Any
 
 import ray
 import torch
+import typer
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -34,6 +35,8 @@ from .worker import COMMAND
 _SOURCES = ("bench", "kernels")
 _RESOURCES = {"cuda": "GPU", "cpu": "CPU"}
 _PROBE_SECONDS, _FREE_SECONDS, _OPEN_SECONDS = 5.0, 15.0, 300.0
+# Ray adds some 70 letters to the folder's name, and a socket's may have 107.
+_LONGEST_FOLDER, _SHORT_FOLDER = 36, "/tmp/ray-local-relation"  # noqa: S108  Ray makes it for one user alone
 # An actor that is lost is started anew on its node so often.
 _REVIVALS = 2
 
@@ -79,20 +82,15 @@ class Holder:
 
     def close(self) -> None:
         """End the worker."""
-        self._slot.close()
-        self._folder.cleanup()
+        with self._folder:
+            self._slot.close()
 
 
 @dataclass(eq=False)
 class RaySlot:
     """A slot in an actor of one node.
 
-    Args:
-        setup: What its worker measures on.
-        conduct: How it measures.
-        argv: The command that runs.
-        node: The node.
-        command: What starts a worker.
+    The node is by its ID; all else as in `LocalSlot`.
     """
 
     setup: Setup
@@ -182,12 +180,8 @@ def ray_executor(device: str, devices: str | None, address: str | None) -> RayEx
     _connect(address or "auto")
     kinds = [device] if device != "auto" else list(_RESOURCES)
     for kind in kinds:
-        slots = [
-            node["NodeID"]
-            for node in ray.nodes()
-            if node["Alive"]
-            for _ in range(int(node["Resources"].get(_RESOURCES[kind], 0)))
-        ]
+        counts = {n["NodeID"]: int(n["Resources"].get(_RESOURCES[kind], 0)) for n in ray.nodes() if n["Alive"]}
+        slots = [node for node, count in counts.items() for _ in range(count)]
         if slots:
             _require_free(_RESOURCES[kind], len(slots))
             return RayExecutor(torch.device(kind), slots)
@@ -206,7 +200,7 @@ def _connect(address: str) -> None:
     if address == "local":
         # Ray guards a new cluster by a token; given none, it leaves one in the user's home, where others take it.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
-    known = address if address not in ("auto", "local") else os.environ.get("RAY_ADDRESS", "")
+    known = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
     if known and address != "local":
         _require_answer(known)
     with tempfile.TemporaryDirectory(prefix="local-relation-") as folder:
@@ -219,11 +213,19 @@ def _connect(address: str) -> None:
                 include_dashboard=False if address == "local" else None,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                _temp_dir=_ray_folder() if address == "local" else None,
             )
         except (ConnectionError, RuntimeError, RayError, SystemExit) as error:
-            first = str(error).strip().partition("\n")[0]
             hint = "if it wants a token, RAY_AUTH_MODE=token has to be set here too"
-            raise UsageError(f"no Ray cluster answers at --address {address}: {first}; {hint}") from None
+            raise UsageError(f"no Ray cluster answers at --address {address}: {in_a_line(error)}; {hint}") from None
+
+
+def _ray_folder() -> str | None:
+    """Where a new cluster keeps its sockets: Ray's own choice, or a short name where TMPDIR is too long for them."""
+    if len(tempfile.gettempdir()) <= _LONGEST_FOLDER:
+        return None
+    typer.echo(f"warning: TMPDIR is too long for Ray's sockets, which go to {_SHORT_FOLDER}", err=True)
+    return _SHORT_FOLDER
 
 
 def _require_answer(address: str) -> None:

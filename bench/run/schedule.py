@@ -11,7 +11,7 @@ import torch
 
 from ..case.case import Case, grouped
 from ..cost.chips import Chip
-from ..cost.metrics import counts, limits, rates, work_of
+from ..cost.metrics import bounded, counts, rates, work_of
 from ..device.timing import Timing
 from ..measure.runner import CaseRunner, StepResult
 from ..results.columns import Row, assemble
@@ -128,7 +128,7 @@ class _Measured:
             "latency": columns,
             "parts": {f"{name}_ms": joined(rounds).columns()["latency_ms"] for name, rounds in self.parts.items()},
             "rates": rates(known, latency_ms),
-            "bounds": limits(work_of(self.case), chip, self.case.cache, latency_ms),
+            "bounds": bounded(work_of(self.case), chip, self.case.cache, latency_ms),
         }
         return CaseResult(self.case, "ok", None, parts, self.rounds)
 

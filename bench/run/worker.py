@@ -20,7 +20,7 @@ from .. import ROOT
 from ..case.case import Case
 from ..errors import WorkerError
 from ..measure.runner import StepResult
-from .messages import Answer, Request, Setup
+from .messages import Answer, Question, Setup
 
 COMMAND = (sys.executable, "-m", "bench.run.worker_process")
 _START_SECONDS, _KILL_SECONDS, _END_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 5.0, 1.0
@@ -101,7 +101,7 @@ class Worker:
             WorkerError: The function raised an exception, or the worker died of it.
         """
         try:
-            return self._ask(Request("call", (function, *arguments)), self.case_timeout)  # type: ignore[no-any-return]
+            return self._ask(Question("call", (function, *arguments)), self.case_timeout)  # type: ignore[no-any-return]
         except _Gone as gone:
             raise WorkerError(str(gone)) from None
 
@@ -125,7 +125,7 @@ class Worker:
         self._require_running()
         used, start = self._used.get(case, 0.0), time.monotonic()
         try:
-            step: StepResult = self._ask(Request(what, (case,), options or {}), self.case_timeout - used)
+            step: StepResult = self._ask(Question(what, (case,), options or {}), self.case_timeout - used)
         except _Gone as gone:
             self.close()
             return StepResult(status=gone.status, reason=str(gone), usable=False)
@@ -135,9 +135,9 @@ class Worker:
             self.close()
         return step
 
-    def _ask(self, request: Request, seconds: float) -> Any:
+    def _ask(self, question: Question, seconds: float) -> Any:
         self._require_running()
-        self._send(request)
+        self._send(question)
         answer = self._answer(seconds)
         if answer.failure is not None:
             raise WorkerError(answer.failure)

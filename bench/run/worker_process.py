@@ -13,13 +13,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
+
+from kernels import free_bytes
 
 from ..device.device import forbid_tf32
 from ..errors import in_a_line
 from ..measure.runner import Runner
-from .messages import Answer, Request, Setup
+from ..processes import print_whatever_the_encoding
+from .messages import Answer, Question, Setup
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -31,6 +33,7 @@ _MIB = 2**20
 def main() -> None:
     """Answer requests until the other side is gone."""
     faulthandler.enable()
+    print_whatever_the_encoding()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a sweep with many crashes must not fill the disk
     die_with_parent()
     connection = Connection(int(sys.argv[1]))
@@ -48,11 +51,11 @@ def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> 
     """Answer requests, one at a time; a step's failures are rows, another function's are passed on in words."""
     while True:
         try:
-            request: Request = connection.recv()
+            question: Question = connection.recv()
         except EOFError:
             return
         try:
-            answer = Answer(offered[request.what](*request.arguments, **request.options))
+            answer = Answer(offered[question.what](*question.arguments, **question.options))
         except Exception as error:  # noqa: BLE001  the process that asked raises it
             answer = Answer(failure=in_a_line(error))
         connection.send(answer)
@@ -61,14 +64,16 @@ def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> 
 def die_with_parent() -> None:
     """Let the kernel kill this process with its parent, even in the midst of a case, and first when memory is short."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if _OOM_SCORE.exists():
+    try:
         _OOM_SCORE.write_text("1000", encoding="ascii")
+    except OSError as error:  # a nicety, which some containers forbid
+        print(f"warning: {_OOM_SCORE} cannot be set: {error.strerror}", file=sys.stderr)  # noqa: T201  the log
 
 
 def limit(device: torch.device, mib: float | None, sharing: int = 1) -> None:
     """Let a process take so many MiB of a device's memory; on a CPU its share of what is free at the most."""
     if device.type == "cpu":
-        free = int(_MEMORY_SHARE * psutil.virtual_memory().available / sharing)
+        free = int(_MEMORY_SHARE * free_bytes(device) / sharing)
         limit_memory(free if mib is None else min(free, int(mib * _MIB)))
     elif mib is not None:
         total = torch.cuda.get_device_properties(device).total_memory

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import RunFolderError
-from bench.results.comparison import Comparison, Settings, compare
+from bench.results.comparison import Comparison, Judging, compare
 from bench.results.reading import read_run
 
 from ..data.environments import differences
@@ -57,7 +57,7 @@ def judge(a: ReportedRun, b: ReportedRun) -> Comparison | str:
     if max(len(a.rows), len(b.rows)) > _MOST_PAIRS:
         return f"{b.name} is not compared with {a.name} here, more than {_MOST_PAIRS} cases take long: {command}."
     try:
-        return compare(read_run(a.path), read_run(b.path), Settings())
+        return compare(read_run(a.path), read_run(b.path), Judging())
     except RunFolderError as error:
         return f"{b.name} is not compared with {a.name}: {error}."
 

@@ -6,13 +6,12 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.attention import flex_attention
 
-from kernels.implementations import flex
+from kernels.implementations.flex import attention
 from tests.support.eager import traced
 
 # torch lists the functions that `with torch.device(…)` steers when it needs them first: before they are replaced here.
@@ -73,33 +72,17 @@ def dense_flex(monkeypatch: pytest.MonkeyPatch) -> None:
     Gradients of what a score_mod looks up need the tracing, which takes a second a case; the CPU has none.
     """
     if torch.cuda.is_available():
-        monkeypatch.setattr(flex, "_specialised", traced)
+        monkeypatch.setattr(attention, "_specialised", traced)
     else:
         monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
 
 
 @pytest.fixture(autouse=True)
 def interpreter_like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take away two faults of Triton's interpreter that a GPU does not have.
-
-    It drops the low bits of a float32 that becomes bfloat16, where hardware rounds; and numpy warns of
-    overflow in lanes whose results are thrown away.
-    """
+    """Take away faults of Triton's interpreter; and numpy's warnings of overflow in lanes that are thrown away."""
     if os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None:
-        from triton.runtime import interpreter  # noqa: PLC0415
+        from tests.support.interpreter import like_a_gpu  # noqa: PLC0415
 
-        monkeypatch.setattr(interpreter, "_convert_float", rounded(interpreter._convert_float))
+        like_a_gpu(monkeypatch)
     with np.errstate(over="ignore", invalid="ignore"):
         yield
-
-
-def rounded(convert: Callable[..., npt.NDArray[Any]]) -> Callable[..., npt.NDArray[Any]]:
-    """The interpreter's conversion of floats, float32 to bfloat16 rounded by PyTorch."""
-
-    def convert_rounded(array: npt.NDArray[Any], source: Any, target: Any, mode: Any) -> npt.NDArray[Any]:
-        if (str(source), str(target)) != ("fp32", "bf16"):
-            return convert(array, source, target, mode)
-        narrow = torch.from_numpy(np.ascontiguousarray(array)).bfloat16()
-        return narrow.view(torch.uint16).numpy().reshape(array.shape)
-
-    return convert_rounded

@@ -4,7 +4,7 @@ from typing import Any
 
 from bench.cost.bounds import bounds_us, kernel_work
 from bench.cost.chips import CHIPS
-from bench.offline.examine import Report, Task
+from bench.offline.examine import KernelReport, Task
 from bench.offline.sass import UNITS
 from kernels import Problem
 
@@ -22,7 +22,7 @@ STAGE_28 = Problem(
 FORWARD = Task("forward", STAGE_28, "sm_90")
 
 
-def report(task: Task, **measured: Any) -> Report:
+def report(task: Task, **measured: Any) -> KernelReport:
     """A report made up for a task, but for what is to be different."""
     measures = {
         "registers": 128,
@@ -42,4 +42,6 @@ def report(task: Task, **measured: Any) -> Report:
     of_arch = {name: chip for name, chip in CHIPS.items() if chip.architecture == task.arch}
     bounds = {name: bounds_us(kernel_work(task.problem, task.kernel), chip) for name, chip in of_arch.items()}
     settings = {"columns": 4, "warps": 4, "m": 8}
-    return Report(task, settings, measures, dict.fromkeys(UNITS, 1.25), bounds, {"ptx": "text", "cubin": b"\x7fELF"})
+    return KernelReport(
+        task, settings, measures, dict.fromkeys(UNITS, 1.25), bounds, {"ptx": "text", "cubin": b"\x7fELF"}
+    )

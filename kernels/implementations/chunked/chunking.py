@@ -1,12 +1,13 @@
 """How `chunked` cuts a problem into blocks of output rows, groups and images that keep to a memory budget."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 
+from ...compilation import constant_when_traced
+from ...memory import free_bytes
 from ...problem import Problem, require_int
 
 # A chunk near a core's caches is faster than one far beyond; a GPU wants enough work per launch.
@@ -84,16 +85,14 @@ def chunk_bytes(problem: Problem, rows: int) -> int:
 
 
 def default_budget(problem: Problem, device: torch.device) -> int:
-    """What is fast on the device, at most a quarter of the memory that is free there."""
-    fast = max(FAST_CHUNK_BYTES[device.type], chunk_bytes(problem, 1))
-    return min(fast, int(_SHARE_OF_FREE * _free_bytes(device.type, device.index)))
+    """What is fast on the device, at most a quarter of the memory that is free there, at least a row of pixels."""
+    quarter = int(_SHARE_OF_FREE * _free_bytes(device.type, device.index))
+    return max(min(FAST_CHUNK_BYTES[device.type], quarter), chunk_bytes(problem, 1))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant_when_traced
 def _free_bytes(kind: str, index: int | None) -> int:
-    if kind == "cuda":
-        return int(torch.cuda.mem_get_info(index)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return free_bytes(torch.device(kind) if index is None else torch.device(kind, index))
 
 
 def _blocks(size: int, step: int) -> list[slice]:

@@ -8,12 +8,13 @@ from torch import nn
 
 from bench.case.axes import parse_axis
 from bench.case.case import Case
-from bench.case.networks import layer_problems, relation_network
+from bench.case.networks import layer_problems
 from bench.case.sweeps import SWEEPS, expand
 from bench.cost.complexity import paper_cost
 from bench.cost.metrics import counts
 from bench.errors import UsageError
 from bench.measure.preflight import predicted_mib, refusal
+from bench.measure.prepared_network import relation_network
 from bench.results.columns import DEPTHS
 from bench.results.reading import key_of
 from bench.run.capacity import Outgrown

@@ -93,10 +93,10 @@ def test_a_dry_run_shows_the_shard_and_its_cost(invoke: Invoke) -> None:
     assert all((code, error) == (0, "") for code, _, error in shown)
     cases = [sum(" operator " in line for line in out.splitlines()) for _, out, _ in shown]
     assert cases[0] == cases[1] + cases[2] > max(cases[1:])
-    assert "time_estimate for GPUs: " in shown[0][1]
+    assert "estimate for GPUs: " in shown[0][1]
 
 
 def test_gpu_hours_are_what_the_cases_take() -> None:
     # One case of each of 16 problems: 16 × (1 + 0.1 + 0.7) s on one GPU, two rounds on eight, one on 64.
     said = time_estimate([case("unfold", batch=n) for n in range(1, 17)], Timing(seconds=99.2))
-    assert said.startswith("time_estimate for GPUs: 0.44 GPU-hours; 27 min on 1, 3 min on 8, 2 min on 64.")
+    assert said.startswith("estimate for GPUs: 0.44 GPU-hours; 27 min on 1, 3 min on 8, 2 min on 64.")

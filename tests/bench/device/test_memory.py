@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bench.device import resources
-from bench.device.resources import Memory, free_bytes, inputs_mib, unmeasurable, weigh
+from bench.device.resources import Memory, inputs_mib, unmeasurable, weigh
+from kernels import free_bytes
 from tests.support.bench_cases import CPU, every_device
 
 MIB = 2**20

@@ -7,41 +7,41 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.measure.ahead import Outcome, Task, compile_ahead, forget_choices_since, run_task, tasks_of
+from bench.measure.ahead import Compilation, Outcome, compilations_of, compile_ahead, compile_one, forget_choices_since
 from tests.support.bench_cases import CPU, case, problem
 
 
 def test_a_problem_is_compiled_once() -> None:
     cases = [case("compiled"), case("compiled", "backward"), case("compiled", scope="layer"), case("unfold")]
-    assert tasks_of([*cases, case("copy"), case("compiled", m=3)], CPU) == [
-        Task(problem(), "compiled", "cpu"),
-        Task(problem(m=3), "compiled", "cpu"),
+    assert compilations_of([*cases, case("copy"), case("compiled", m=3)], CPU) == [
+        Compilation(problem(), "compiled", "cpu"),
+        Compilation(problem(m=3), "compiled", "cpu"),
     ]
 
 
 def test_what_is_unsupported_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernels.implementations.triton_fused.launch.interpreting", lambda: False)
-    assert tasks_of([case("triton")], CPU) == []
-    assert tasks_of([case("triton")], torch.device("meta")) == []
+    assert compilations_of([case("triton")], CPU) == []
+    assert compilations_of([case("triton")], torch.device("meta")) == []
 
 
 def test_a_task_runs_forward_and_backward(monkeypatch: pytest.MonkeyPatch) -> None:
     modes = []
     monkeypatch.setattr("bench.measure.ahead.call", lambda _, mode: lambda: modes.append(mode))
-    assert run_task(Task(problem(), "chunked", "cpu")) is None
+    assert compile_one(Compilation(problem(), "chunked", "cpu")) is None
     assert modes == ["forward", "forward_backward"]
 
 
 def test_an_implementation_without_a_backward_is_compiled_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     modes = []
     monkeypatch.setattr("bench.measure.ahead.call", lambda _, mode: lambda: modes.append(mode))
-    (task,) = tasks_of([case("flex")], CPU)
-    assert run_task(task) is None
+    (task,) = compilations_of([case("flex")], CPU)
+    assert compile_one(task) is None
     assert modes == ["forward"]
 
 
 def test_a_task_that_fails_says_why() -> None:
-    failure = run_task(Task(problem(), "folded", "cpu"))
+    failure = compile_one(Compilation(problem(), "folded", "cpu"))
     assert failure is not None
     assert failure.startswith("folded: ValueError: implementation must be one of")
     assert "\n" not in failure
@@ -49,7 +49,11 @@ def test_a_task_that_fails_says_why() -> None:
 
 @pytest.mark.slow
 def test_tasks_run_in_processes_of_their_own() -> None:
-    tasks = [Task(problem(), "chunked", "cpu"), Task(problem(), "folded", "cpu"), Task(problem(m=3), "chunked", "cpu")]
+    tasks = [
+        Compilation(problem(), "chunked", "cpu"),
+        Compilation(problem(), "folded", "cpu"),
+        Compilation(problem(m=3), "chunked", "cpu"),
+    ]
     done = compile_ahead(tasks, 120.0, workers=2)
     assert (done.tasks, len(done.failures), done.unfinished) == (3, 1, 0)
     assert done.seconds > 0
@@ -58,7 +62,7 @@ def test_tasks_run_in_processes_of_their_own() -> None:
 
 
 def test_no_longer_than_it_may_take() -> None:
-    done = compile_ahead([Task(problem(), "chunked", "cpu")], 0.0, workers=1)
+    done = compile_ahead([Compilation(problem(), "chunked", "cpu")], 0.0, workers=1)
     assert (done.failures, done.unfinished) == ([], 1)
     assert "1 not in time" in str(done)
     assert compile_ahead([], 1.0) == Outcome(0, [], 0, 0.0)

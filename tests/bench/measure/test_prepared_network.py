@@ -11,19 +11,52 @@ from torch.nn.functional import cross_entropy
 
 from bench.case.case import Case
 from bench.device.timing import Timing
-from bench.measure.prepared_network import PreparedNetworks
+from bench.measure import prepared_network
+from bench.measure.prepared_network import CLASSES, PreparedNetworks
 from bench.measure.runner import Runner
-from kernels import resnet
+from kernels import (
+    BottleneckNet,
+    LocalRelation2d,
+    Problem,
+    Stage,
+    convolution_stem,
+    relation_stem,
+    resnet,
+    spatial_conv,
+)
 from kernels.implementations import chunked
 from tests.support.bench_cases import CPU, every_device, network_case
 
 TIMING = Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0, block_seconds=0.0)
 
 
+STAGES = (Stage(1, 8, 16), Stage(1, 12, 24, stride=2))
+OPTIONS = ("kernel_size", "m", "dilation", "composability", "padding_mode", "channel_order")
+
+
+def small_network(problem: Problem, _: int, implementation: str, device: torch.device) -> BottleneckNet:
+    """LR-Net of two blocks, whatever the depth, with a layer in its stem and of each stride."""
+    options = {name: getattr(problem, name) for name in OPTIONS}
+    spatial = partial(LocalRelation2d, implementation=implementation, **options)
+    return BottleneckNet(relation_stem(problem.channels, 16, spatial), STAGES, spatial, CLASSES).to(device)
+
+
+def small_resnet(problem: Problem, _: int, device: torch.device) -> BottleneckNet:
+    return BottleneckNet(convolution_stem(problem.channels, 16), STAGES, spatial_conv, CLASSES).to(device)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of two blocks stand in for those of depth 26, where nothing depends on the depth."""
+    monkeypatch.setattr(prepared_network, "relation_network", small_network)
+    monkeypatch.setattr(prepared_network, "convolution_network", small_resnet)
+
+
 def prepared(one: Case, device: torch.device = CPU) -> PreparedNetworks:
     return PreparedNetworks(one.problem, one.depth, device)
 
 
+@pytest.mark.usefixtures("small")
 @every_device
 @pytest.mark.parametrize("mode", ["forward", "training"])
 @pytest.mark.parametrize("implementation", ["chunked", "unfold", "resnet"])
@@ -36,12 +69,25 @@ def test_a_measured_network(device: torch.device, implementation: str, mode: str
     else:
         assert 0 <= step.columns["error"] <= 1e-4
         assert step.columns["predicted_mib"] > 0
-        # 14.6 million weights less those that one channel and wider groups save, four bytes each.
-        assert 50 <= step.columns["inputs_mib"] <= 60
+    require_times(runner, one)
+
+
+def require_times(runner: Runner, one: Case) -> None:
+    """A prepared network is timed as a whole."""
     measured = runner.round(one)
     assert measured.latency is not None
     assert len(measured.latency.samples_ms) >= 2
     assert measured.parts == {}
+
+
+@every_device
+def test_a_measured_network_of_its_true_depth(device: torch.device) -> None:
+    runner, one = Runner(device, TIMING), network_case(mode="training")
+    step = runner.prepare(one)
+    assert 0 <= step.columns["error"] <= 1e-4
+    # 14.6 million weights less those that one channel and wider groups save, four bytes each.
+    assert 50 <= step.columns["inputs_mib"] <= 60
+    require_times(runner, one)
 
 
 @pytest.mark.parametrize("mode", ["forward", "training"])
@@ -68,6 +114,7 @@ def test_inference_is_the_networks() -> None:
     torch.testing.assert_close(out, network.eval()(made.images).detach())
 
 
+@pytest.mark.usefixtures("small")
 def test_a_step_of_training_goes_down_the_gradient() -> None:
     one = network_case(mode="training")
     made = prepared(one)
@@ -83,6 +130,7 @@ def test_a_step_of_training_goes_down_the_gradient() -> None:
     assert made.error(one).value <= 1e-4
 
 
+@pytest.mark.usefixtures("small")
 def test_a_step_is_as_long_where_the_loss_is_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.measure.prepared_network._LEARNING_RATE", 1.0)
     steps = []
@@ -108,16 +156,26 @@ SPOILED: dict[str, Callable[[Run], Run]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
-def test_wrong_layers_are_incorrect(spoil: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Large enough for every stage to have windows that are not all border.
-    sizes: dict[str, Any] = {"height": 64, "width": 64, "m": 8, "dtype": dtype}
+def require_incorrect(spoil: Any, monkeypatch: pytest.MonkeyPatch, **sizes: Any) -> None:
     monkeypatch.setattr(chunked, "run", spoil(chunked.run))
-    step = Runner(CPU, TIMING).prepare(network_case(mode="training", **sizes))
+    step = Runner(CPU, TIMING).prepare(network_case(mode="training", m=8, **sizes))
     assert step.status == "incorrect"
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
+def test_wrong_layers_are_incorrect(spoil: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_incorrect(spoil, monkeypatch, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["a key without gradient", "windows a pixel off"])
+def test_wrong_layers_are_incorrect_at_their_true_depth(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the tolerance is measured by, and large enough for every stage to have windows not all border."""
+    require_incorrect(SPOILED[name], monkeypatch, dtype="bfloat16", height=64, width=64)
+
+
+@pytest.mark.usefixtures("small")
 def test_torch_compile_takes_the_whole_network(monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the code generator, which takes a minute.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
@@ -130,6 +188,7 @@ def test_torch_compile_takes_the_whole_network(monkeypatch: pytest.MonkeyPatch) 
         assert made._run(one) is made._run(one)
 
 
+@pytest.mark.usefixtures("small")
 def test_a_wrong_compiler_is_caught_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def doubling(run: Callable[..., Tensor], **_: Any) -> Callable[..., Tensor]:
         return lambda network, images: 2 * run(network, images)

@@ -6,7 +6,7 @@ import torch
 from bench.case.case import Case
 from bench.cost.bounds import bounds_us, largest, mode_work
 from bench.cost.chips import CHIPS
-from bench.cost.metrics import counts, limits
+from bench.cost.metrics import bounded, counts
 from bench.device import timers as sources
 from bench.device.device import chip_of
 from bench.measure import runner as runner_module
@@ -85,7 +85,7 @@ def test_a_copy_has_the_bound_of_the_memory(runner: Measured, monkeypatch: pytes
     # It all fits the L2, which is hot, and so has no bound.
     assert "bound" not in row
     assert row["gbps"] == pytest.approx(row["min_bytes"] / row["latency_ms"] / 1e6)
-    monkeypatch.setattr(rotation, "limits", lambda work, chip, _, latency_ms: limits(work, chip, "cold", latency_ms))
+    monkeypatch.setattr(rotation, "bounded", lambda work, chip, _, latency_ms: bounded(work, chip, "cold", latency_ms))
     row = runner.row(case("copy"))
     assert row["bound"] == "memory"
     assert row["gbps"] == pytest.approx(4800 * row["bound_fraction"])

@@ -1,6 +1,6 @@
 """What the compiler makes of today's kernels for sm_90: within the design's limits, and as recorded. No GPU needed.
 
-One test, so that workers of pytest-xdist do not compile the same kernels twice.
+One test, that compiles in a process for each core: `nox -s tests_compilations`, and not `nox -s tests`.
 """
 
 from importlib.metadata import version
@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("triton")
 
-from bench.offline.examine import Report, Task, examine, tasks_of
+from bench.offline.examine import KernelReport, Task, examine, tasks_of
 from bench.offline.limits import RECORD, changes, misses, read_record
 from bench.processes import spread
 
@@ -38,7 +38,7 @@ COMPILED = (
 SLOWER = 3
 
 
-@pytest.mark.slow
+@pytest.mark.compilations
 def test_kernels_keep_to_the_limits_and_to_the_record() -> None:
     triton = version("triton")
     record = read_record(triton)
@@ -53,10 +53,10 @@ def test_kernels_keep_to_the_limits_and_to_the_record() -> None:
     assert changes(rows, record) == {}, "if this is meant: python -m bench offline --arch sm_90 --record"
 
 
-def reports(tasks: list[Task]) -> list[Report]:
+def reports(tasks: list[Task]) -> list[KernelReport]:
     """What becomes of the tasks; a failure ends the test."""
     found = []
     for index, result in spread(examine, tasks):
-        assert isinstance(result, Report), f"{tasks[index].name} does not compile: {result}"
+        assert isinstance(result, KernelReport), f"{tasks[index].name} does not compile: {result}"
         found.append(result)
     return found

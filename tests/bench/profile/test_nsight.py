@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import Unavailable
-from bench.profile.nsight import COUNTERS, METRICS, Counted, command, count, failure, parse
+from bench.profile.nsight import COUNTERS, NCU_METRICS, Counted, command, count, failure, parse
 
 HEAD = (
     *("ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream"),
@@ -112,7 +112,7 @@ def test_the_command_leaves_the_clocks_alone_and_asks_for_every_counter(tmp_path
     assert options["--clock-control"] == "none"
     assert options["--cache-control"] == "none"
     assert options["--page"] == "raw"
-    assert set(options["--metrics"].split(",")) == set(METRICS)
+    assert set(options["--metrics"].split(",")) == set(NCU_METRICS)
     assert line[-3:] == ["bench.profile.nsight_target", str(tmp_path / "case.json"), "cuda:1"]
     assert "all" in command("ncu", tmp_path, "cuda", tmp_path, cold=True)
     wanted = ("issue", "FP32", "MUFU", "L1 bytes", "L2 bytes", "DRAM bytes", "occupancy", "stalled")

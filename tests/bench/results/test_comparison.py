@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.errors import RunFolderError
-from bench.results.comparison import Comparison, Settings, compare
+from bench.results.comparison import Comparison, Judging, compare
 from bench.results.reading import read_run
 from tests.support.compared import ENVIRONMENT, failed, row, timed, write_run
 from tests.support.in_process import Invoke
@@ -43,9 +43,9 @@ ENDS: dict[str, tuple[Any, Any, str, int]] = {
 }
 
 
-def judged(path: Path, settings: Settings | None = None) -> Comparison:
+def judged(path: Path, settings: Judging | None = None) -> Comparison:
     """What the runs `a` and `b` in a folder are found to be."""
-    return compare(read_run(path / "a"), read_run(path / "b"), settings or Settings())
+    return compare(read_run(path / "a"), read_run(path / "b"), settings or Judging())
 
 
 def compared(path: Path, a: Any, b: Any) -> Comparison:
@@ -66,10 +66,10 @@ def test_each_pair_of_ends_has_its_verdict_and_exit_code(invoke: Invoke, tmp_pat
 
 def test_a_throttled_block_is_no_evidence(tmp_path: Path) -> None:
     a, b = (read_run(write_run(tmp_path / name, {1: timed(RNG, factor)})) for name, factor in (("a", 1), ("b", 1.5)))
-    assert compare(a, b, Settings()).exit_code == 1
+    assert compare(a, b, Judging()).exit_code == 1
     for row_b in b.rows.values():
         row_b["tainted"] = True
-    found = compare(a, b, Settings())
+    found = compare(a, b, Judging())
     assert (found.pairs[0].verdict, found.pairs[0].why) == ("UNCLEAR", "throttled in B")
     assert found.exit_code == 4
 
@@ -112,7 +112,7 @@ def test_the_mean_is_over_pairs_that_are_both_ok_and_ours(tmp_path: Path) -> Non
 
     a = {1: level(1.0), 2: level(1.0), 3: level(1.0), 4: failed("out_of_memory"), 5: level(1.0, kind="yardstick")}
     b = {1: level(2.0), 2: level(0.25), 3: failed("incorrect"), 4: level(1.0), 5: level(1.0, kind="yardstick")}
-    found = compare(read_run(write_run(tmp_path / "a", a)), read_run(write_run(tmp_path / "b", b)), Settings())
+    found = compare(read_run(write_run(tmp_path / "a", a)), read_run(write_run(tmp_path / "b", b)), Judging())
     mean, pairs = found.mean
     assert mean == pytest.approx(0.5**0.5)
     assert pairs == 2
@@ -148,7 +148,7 @@ def test_the_margin_is_the_larger_of_floor_and_tolerance(
     plain = {"device": ENVIRONMENT["device"]}
     for name in "ab":
         write_run(tmp_path / name, {1: timed(RNG)}, {**plain, **environment})
-    assert judged(tmp_path, Settings(tolerance)).margin == margin
+    assert judged(tmp_path, Judging(tolerance)).margin == margin
 
 
 def test_runs_of_different_devices_are_refused(invoke: Invoke, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_makes_no_sense_is_refused(invoke: Invoke, tmp_path: Path, argument
 def test_a_noise_floor_that_is_none_is_refused(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "a", {1: timed(RNG)}, {**ENVIRONMENT, "doctor": {"noise_floor": "low"}}))
     with pytest.raises(RunFolderError, match="'low'"):
-        compare(run, run, Settings())
+        compare(run, run, Judging())
 
 
 def test_a_torn_line_is_left_out_with_a_warning(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_published_run_has_rows_and_no_samples(tmp_path: Path) -> None:
     whole = read_run(path)
     for name in ("results.jsonl", "samples.jsonl"):
         (path / name).unlink()
-    found = compare(read_run(path), whole, Settings())
+    found = compare(read_run(path), whole, Judging())
     assert found.counts == {"UNCLEAR": 1, "NEITHER": 1}
     assert found.pairs[0].ratio == pytest.approx(1)
     assert found.exit_code == 4

@@ -33,4 +33,5 @@ def test_an_unknown_format_is_refused(invoke: Invoke, tmp_path: Path) -> None:
     write_run(tmp_path / "run", {1: timed(np.random.default_rng(0))})
     code, out, error = invoke("export", "run", "--format", "asv")
     assert (code, out) == (2, "")
-    assert "'asv' is not 'pytest-benchmark'" in error
+    assert "'asv' is not" in error
+    assert "pytest-benchmark" in error

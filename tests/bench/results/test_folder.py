@@ -11,7 +11,7 @@ import pytest
 
 from bench.cost.bounds import Work, bounds_us, mode_work
 from bench.cost.chips import CHIPS
-from bench.cost.metrics import METRICS, counts, limits, rates
+from bench.cost.metrics import METRICS, bounded, counts, rates
 from bench.errors import RunFolderError
 from bench.results.columns import COLUMNS, KINDS, PARAMETERS, SCHEMA_VERSION, STATUSES, TABLE, Row, assemble
 from bench.results.folder import RunFolder
@@ -33,7 +33,7 @@ def ok(**changes: Any) -> Row:
         **sizes,
         **counts(one),
         **rates({**one.parameters(), **counts(one)}, 1.5),
-        **limits(mode_work(one.problem, one.mode), CHIPS["H200 SXM"], "cold", 1.5),
+        **bounded(mode_work(one.problem, one.mode), CHIPS["H200 SXM"], "cold", 1.5),
     }
 
 
@@ -82,7 +82,7 @@ def test_metrics_of_a_case() -> None:
     one = case(mode="forward_backward")
     numbers, work = counts(one), mode_work(one.problem, one.mode)
     per_second = rates({**one.parameters(), **numbers}, 2.0)
-    limited = limits(work, CHIPS["H200 SXM"], "cold", 2.0)
+    limited = bounded(work, CHIPS["H200 SXM"], "cold", 2.0)
     of_layers = {"aggregation_macs", "projections_macs"}
     assert {*numbers, *per_second, *limited} == METRICS.keys() - of_layers
     assert counts(case(scope="layer")).keys() == {*numbers, *of_layers}
@@ -90,7 +90,7 @@ def test_metrics_of_a_case() -> None:
     assert per_second["images_per_s"] == pytest.approx(2 / 2e-3)
     assert per_second["tflops"] == pytest.approx(numbers["flops"] / 2e-3 / 1e12)
     assert per_second["gbps"] == pytest.approx(numbers["min_bytes"] / 2e-3 / 1e9)
-    assert limits(work, None, "cold", 2.0) == limits(None, CHIPS["H200 SXM"], "cold", 2.0) == {}
+    assert bounded(work, None, "cold", 2.0) == bounded(None, CHIPS["H200 SXM"], "cold", 2.0) == {}
 
 
 def share(limited: dict[str, Any]) -> tuple[Any, Any]:
@@ -99,21 +99,21 @@ def share(limited: dict[str, Any]) -> tuple[Any, Any]:
 
 def test_all_bounds_are_kept() -> None:
     chip, work = CHIPS["H200 SXM"], Work(bytes=96e6, fp32=0, exps=0, instructions=33.45e6)
-    kept = {name: value for name, value in limits(work, chip, "cold", 0.04).items() if name.endswith("_ms")}
+    kept = {name: value for name, value in bounded(work, chip, "cold", 0.04).items() if name.endswith("_ms")}
     expected = {"memory": 0.02, "arithmetic": 0, "exp": 0, "issue": pytest.approx(0.001, rel=1e-3)}
     assert kept == {f"bound_{name}_ms": value for name, value in expected.items()}
-    assert limits(replace(work, double=True, fp32=1e6), chip, "cold", 0.04)["bound_arithmetic_ms"] != 0
+    assert bounded(replace(work, double=True, fp32=1e6), chip, "cold", 0.04)["bound_arithmetic_ms"] != 0
 
 
 def test_a_hot_cache_holds_a_part_of_the_bytes() -> None:
     chip, work = CHIPS["H200 SXM"], Work(bytes=96e6, fp32=0, exps=0, instructions=33.45e6)
     # 96 MB take 20 µs from the memory; the instructions 1 µs.
-    assert share(limits(work, chip, "cold", 0.04)) == ("memory", pytest.approx(0.5))
+    assert share(bounded(work, chip, "cold", 0.04)) == ("memory", pytest.approx(0.5))
     beyond = (96e6 - chip.l2_bytes) / 4.8e6
-    assert share(limits(work, chip, "hot", 0.04)) == ("memory", pytest.approx(beyond / 40))
+    assert share(bounded(work, chip, "hot", 0.04)) == ("memory", pytest.approx(beyond / 40))
     small = replace(work, bytes=1e6)
-    assert share(limits(small, chip, "hot", 0.01)) == ("issue", pytest.approx(0.1, rel=1e-3))
-    assert limits(replace(small, instructions=0), chip, "hot", 0.01) == {}
+    assert share(bounded(small, chip, "hot", 0.01)) == ("issue", pytest.approx(0.1, rel=1e-3))
+    assert bounded(replace(small, instructions=0), chip, "hot", 0.01) == {}
 
 
 def test_a_new_run_is_empty(folder: RunFolder) -> None:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bench.results.comparison import FASTER, SAME, SLOWER, Settings, _verdict
+from bench.results.comparison import FASTER, SAME, SLOWER, Judging, _verdict
 from bench.results.intervals import autocorrelation_time, ratio_of_medians, resampled_medians
 from tests.support.compared import DRAWS, NOISE, independent
 
 PAIRS = 200
-MARGIN = Settings().tolerance
+MARGIN = Judging().tolerance
 
 
 def verdicts(draw: str, factor: float, count: int = 100) -> list[str]:
@@ -16,7 +16,7 @@ def verdicts(draw: str, factor: float, count: int = 100) -> list[str]:
     rng, found = np.random.default_rng(0), []
     for seed in range(PAIRS):
         a, b = (DRAWS[draw](rng, count) for _ in range(2))
-        found.append(_verdict(ratio_of_medians([a], [factor * b], Settings().confidence, seed), MARGIN))
+        found.append(_verdict(ratio_of_medians([a], [factor * b], Judging().confidence, seed), MARGIN))
     return found
 
 
@@ -69,7 +69,7 @@ def test_turns_that_lie_apart_are_evidence_of_noise() -> None:
         for seed in range(PAIRS):
             levels = np.exp(0.03 * rng.standard_normal((2, 4)))
             a, b = ([level * independent(rng, 50) for level in side] for side in levels)
-            interval = ratio_of_medians(a, [factor * turn for turn in b], Settings().confidence, seed)
+            interval = ratio_of_medians(a, [factor * turn for turn in b], Judging().confidence, seed)
             worse[factor] += _verdict(interval, MARGIN) == SLOWER
     assert worse[1.0] <= PAIRS / 100
     assert worse[1.3] >= 0.95 * PAIRS
@@ -79,7 +79,7 @@ def test_without_its_turns_that_noise_would_be_called_a_regression() -> None:
     rng, worse = np.random.default_rng(4), 0
     for seed in range(PAIRS):
         a, b = (np.exp(2 * NOISE * rng.standard_normal()) * independent(rng, 200) for _ in range(2))
-        worse += _verdict(ratio_of_medians([a], [b], Settings().confidence, seed), MARGIN) == SLOWER
+        worse += _verdict(ratio_of_medians([a], [b], Judging().confidence, seed), MARGIN) == SLOWER
     assert worse > PAIRS / 20
 
 

@@ -19,7 +19,7 @@ from bench.case.case import Case
 from bench.device.timing import Timing
 from bench.errors import WorkerError
 from bench.measure.runner import StepResult
-from bench.run.messages import Request, Setup
+from bench.run.messages import Question, Setup
 from bench.run.schedule import CaseResult, Conduct, Schedule
 from bench.run.worker import Worker
 from tests.support.bench_cases import case
@@ -123,18 +123,18 @@ def test_a_worker_killed_at_any_moment(worker: Worker, monkeypatch: pytest.Monke
 def test_what_was_not_captured_once_is_not_tried_in_the_next_process(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Request] = []
+    asked: list[Question] = []
 
-    def answer(_: Worker, request: Request, __: float) -> StepResult:
-        asked.append(request)
-        return StepResult(capture_failed=request.options["capture"] and request.arguments[0].mode == "forward")
+    def answer(_: Worker, question: Question, __: float) -> StepResult:
+        asked.append(question)
+        return StepResult(capture_failed=question.options["capture"] and question.arguments[0].mode == "forward")
 
     closed: list[None] = []
     monkeypatch.setattr(Worker, "_ask", answer)
     monkeypatch.setattr(Worker, "close", lambda _: closed.append(None))
     for one in (case(), case(), case(m=2), case(mode="backward"), case("unfold", "backward")):
         worker.round(one)
-    assert [request.options["capture"] for request in asked] == [True, False, False, True, True]
+    assert [question.options["capture"] for question in asked] == [True, False, False, True, True]
     assert len(closed) == 1
 
 

@@ -10,7 +10,7 @@ from torch.nn.attention import flex_attention
 
 from kernels import LocalRelation2d, Problem, local_relation, problem_of, resolve, unsupported
 from kernels.implementations import flex
-from kernels.implementations.flex import sequence
+from kernels.implementations.flex import attention, sequence
 from kernels.implementations.flex.sequence import Sequence
 from tests.support.cases import DEVICE, Case, Inputs, differentiated, posed, run, run_forward
 from tests.support.eager import traced
@@ -47,7 +47,7 @@ def problem_of_case(inputs: Inputs, case: Case) -> Problem:
 @every_case
 def test_gradients_by_definition(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """On any device: what the kernels are generated from, differentiated by torch and by the oracle."""
-    monkeypatch.setattr(flex, "_specialised", traced)
+    monkeypatch.setattr(attention, "_specialised", traced)
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)  # it refuses gradients on a CPU
     inputs, expected = posed(case)
     problem = problem_of_case(inputs, case)
@@ -90,7 +90,7 @@ def test_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(2, 12, 9, 8, device=DEVICE)
     other = LocalRelation2d(12, 3, m=4, stride=2, implementation="unfold").to(DEVICE)
     other.load_state_dict(layer.state_dict())
-    monkeypatch.setattr(flex, "_specialised", traced)
+    monkeypatch.setattr(attention, "_specialised", traced)
     with torch.no_grad():
         torch.testing.assert_close(layer(x), other(x))
 
@@ -98,7 +98,7 @@ def test_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("composability", ["multiplication", "squared_difference"])
 def test_deterministic_mode_is_told(composability: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a score_mod looks up has a gradient that is summed in any order: always the prior."""
-    monkeypatch.setattr(flex, "_specialised", traced)
+    monkeypatch.setattr(attention, "_specialised", traced)
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
     case = Case(composability=composability)
     inputs, _ = posed(case)
