@@ -38,13 +38,14 @@ def section(material: Material) -> Section:
     text = [f"The runs differ in {', '.join(differing)}."] if differing else []
     sides = _side_by_side(material)
     tables, figures = [sides] if len(sides.frame) else [], []
+    told = {warning for run in material.runs for warning in run.warnings}
     for number, run in enumerate(material.runs[1:], 1):
         judged = judge(material.runs[0], run)
         if isinstance(judged, str):
             text.append(judged)
             continue
         text.append(_sentence(judged, material.runs[0], run))
-        text += judged.warnings
+        text += [warning for warning in judged.warnings if f"{warning}." not in told]
         tables += [table for table in [_pairs(judged, run, number)] if len(table.frame)]
         figures += _figures(judged, material, run, number)
     shown, rest = material.studio.limited(figures, _MOST_FIGURES)

@@ -37,6 +37,15 @@ def test_verdicts_of_compare(make_run: MakeRun) -> None:
     assert figure.data[figure.data["line"] == "unfold"]["y"].to_list() == pytest.approx([0.5, 0.5], rel=1e-3)
 
 
+def test_what_a_run_lacks_is_told_once(make_run: MakeRun) -> None:
+    one, other = made(make_run, "one", 2.0), made(make_run, "other", 1.0)
+    with (one / "results.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{")
+    runs = load_runs([one, other])
+    assert runs[0].warnings == ["line 3 of results.jsonl was cut off while it was written: left out."]
+    assert not [text for text in comparison.section(material_of(runs)).paragraphs if "cut off" in text]
+
+
 def test_refused_pairs_say_why_and_stand_side_by_side(make_run: MakeRun) -> None:
     section = section_of(made(make_run, "one", 2.0), made(make_run, "other", 1.0, "other cpu"))
     assert "other is not compared with one:" in section.paragraphs[1]
