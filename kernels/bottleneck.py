@@ -33,7 +33,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         for name in ("blocks", "width", "channels", "stride"):
-            require_int(name, getattr(self, name), 1)
+            object.__setattr__(self, name, require_int(name, getattr(self, name), 1))
 
 
 class Stem(nn.Sequential):
@@ -99,7 +99,7 @@ class BottleneckNet(nn.Module):
 
     def __init__(self, stem: Stem, stages: Sequence[Stage], spatial: SpatialLayer, classes: int = 1000) -> None:
         super().__init__()
-        require_int("classes", classes, 1)
+        classes = require_int("classes", classes, 1)
         if not stages:
             raise ValueError("stages must hold at least one Stage, got none")
         self.stride = stem.stride * prod(stage.stride for stage in stages)
@@ -148,7 +148,7 @@ def spatial_conv(channels: int, kernel_size: int = 3, *, stride: int = 1) -> nn.
         TypeError: `kernel_size` is not an int.
         ValueError: `kernel_size` is even or below 1.
     """
-    require_int("kernel_size", kernel_size, 1)
+    kernel_size = require_int("kernel_size", kernel_size, 1)
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd, got {kernel_size}")
     return _conv2d(channels, channels, kernel_size, stride)
@@ -171,8 +171,8 @@ def pointwise_stem(in_channels: int, channels: int) -> Stem:
 
 
 def _convolution(in_channels: int, channels: int, kernel_size: int, stride: int) -> list[nn.Module]:
-    require_int("in_channels", in_channels, 1)
-    require_int("channels", channels, 1)
+    in_channels = require_int("in_channels", in_channels, 1)
+    channels = require_int("channels", channels, 1)
     return _normalised(_conv2d(in_channels, channels, kernel_size, stride), channels)
 
 

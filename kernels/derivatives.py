@@ -1,11 +1,15 @@
 """Refusing the derivatives and transforms that an implementation with a hand-written backward does not have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor, peek_interpreter_stack
+from torch.autograd import forward_ad
+
+from .compilation import constant_when_traced
 
 Gradients = tuple[Tensor | None, ...]
 Backward = Callable[[Any, Tensor], Gradients]
@@ -27,15 +31,39 @@ def transform_refusal(implementation: str) -> RuntimeError:
     )
 
 
+def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> None:
+    """Raise where torch.func transforms one of the tensors, or forward-mode differentiation does.
+
+    A compiler cannot trace the question of a tensor; what it compiles is refused where a transform is under way.
+    """
+    if torch.compiler.is_compiling():
+        transformed = _transforming()
+    else:
+        transformed = any(
+            x is not None and (is_functorch_wrapped_tensor(x) or forward_ad.unpack_dual(x).tangent is not None)
+            for x in tensors
+        )
+    if transformed:
+        raise transform_refusal(implementation)
+
+
+@constant_when_traced
+def _transforming() -> bool:
+    """Whether a transform is under way; a compiler that traces one is inside it itself, and guards on it."""
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
     """Make a `torch.autograd.Function.backward` whose gradients raise where they are differentiated again.
 
-    torch's own once_differentiable lets a gradient through as a constant where the output's gradient is one.
+    torch's own once_differentiable lets a gradient through as a constant where the output's gradient is one. A batch
+    of output gradients under vmap (torch.autograd.grad's is_grads_batched) is refused too.
     """
 
     def decorate(backward: Backward) -> Backward:
         @wraps(backward)
         def once(ctx: Any, grad_out: Tensor) -> Gradients:
+            refuse_transforms(implementation, (grad_out,))
             with torch.no_grad():
                 gradients = backward(ctx, grad_out)
             if not torch.is_grad_enabled():

@@ -4,14 +4,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.autograd.forward_ad import unpack_dual
 
 from .autocast import autocasting, without_autocast
-from .derivatives import transform_refusal
+from .derivatives import refuse_transforms
 from .problem import DTYPES, Problem, require_choice, resolve_padding
 from .registry import IMPLEMENTATIONS, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
+
+# Here and not while a call is traced, as a compiler cannot follow an import.
+for _entry in IMPLEMENTATIONS.values():
+    _entry.load()
 
 
 def local_relation(
@@ -165,12 +167,8 @@ def _chosen(implementation: str, problem: Problem, device: torch.device, *, back
 
 def _require_plain(name: str, operands: tuple[Tensor | None, ...]) -> None:
     """Raise where a transform of torch.func or forward-mode differentiation asks for what an implementation lacks."""
-    # A compiler traces such a transform away, and cannot trace the questions.
-    if IMPLEMENTATIONS[name].transformable or torch.compiler.is_compiling():
-        return
-    for tensor in operands:
-        if tensor is not None and (is_functorch_wrapped_tensor(tensor) or unpack_dual(tensor).tangent is not None):
-            raise transform_refusal(name)
+    if not IMPLEMENTATIONS[name].transformable:
+        refuse_transforms(name, operands)
 
 
 def _require_options(implementation: str, options: dict[str, int]) -> None:

@@ -1,8 +1,7 @@
 """One local relation problem: every size and option that an implementation may depend on."""
 
 from dataclasses import dataclass
-
-from torch import SymInt
+from numbers import Integral
 
 COMPOSABILITIES = ("multiplication", "squared_difference", "absolute_difference")
 PADDING_MODES = ("mask", "zeros")
@@ -17,6 +16,8 @@ _CHOICES = {
     "dtype": DTYPES,
     "memory_format": MEMORY_FORMATS,
 }
+# torch.jit.trace alone makes tensors of sizes.
+_TRACED = "; torch.jit.trace, and an export to ONNX that is built on it, cannot trace this: use torch.export"
 _LEAST = {
     "batch": 0,
     "channels": 1,
@@ -59,7 +60,10 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
-            require_int(name, getattr(self, name), least)
+            given = getattr(self, name)
+            size = require_int(name, given, least)
+            if size is not given:
+                object.__setattr__(self, name, size)
         for name, allowed in _CHOICES.items():
             require_choice(name, getattr(self, name), allowed)
         if not isinstance(self.prior, bool):
@@ -111,8 +115,7 @@ def resolve_padding(padding: int | str, kernel_size: int, dilation: int) -> int:
         TypeError: `kernel_size` or `dilation` is not an int.
         ValueError: "same" is asked for an even `kernel_size`, or `padding` is another string.
     """
-    require_int("kernel_size", kernel_size, 1)
-    require_int("dilation", dilation, 1)
+    kernel_size, dilation = require_int("kernel_size", kernel_size, 1), require_int("dilation", dilation, 1)
     if not isinstance(padding, str):
         return padding
     require_choice("padding", padding, ("same",))
@@ -121,13 +124,23 @@ def resolve_padding(padding: int | str, kernel_size: int, dilation: int) -> int:
     return dilation * (kernel_size - 1) // 2
 
 
-def require_int(name: str, value: object, least: int) -> None:
-    """Raise unless `value` is an int of at least `least`."""
-    # torch.export stands a symbol for a size that it leaves open.
-    if isinstance(value, bool) or not isinstance(value, int | SymInt):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+def require_int(name: str, value: object, least: int) -> int:
+    """`value` as an int, where it is one, or numpy's, of at least `least`; else raise."""
+    size = value if isinstance(value, int) and not isinstance(value, bool) else _no_plain_int(name, value)
+    if size < least:
+        raise ValueError(f"{name} must be at least {least}, got {size}")
+    return size
+
+
+def _no_plain_int(name: str, value: object) -> int:
+    """What may stand for an int: numpy's, or the symbol of torch.export for a size that it leaves open; else raise."""
+    from torch import SymInt, Tensor  # noqa: PLC0415  whoever has such a value has loaded torch, others need not
+
+    if isinstance(value, SymInt):
+        return value  # type: ignore[return-value]
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an int, got {value!r}{_TRACED if isinstance(value, Tensor) else ''}")
+    return int(value)
 
 
 def require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor
 from ..compilation import compiled_alone, no_compiler
 from ..composability import COMPOSABILITY
 from ..derivatives import differentiable_once
+from ..opaque import Operands, opaque
+from ..plain import ordinary
 from ..problem import Problem
 from ..tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
@@ -32,45 +34,66 @@ def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> in
 
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
+    if torch.compiler.is_compiling():
+        return _apply(problem, (query, key, value, prior))
     out: Tensor = _Compiled.apply(problem, query, key, value, prior)  # type: ignore[no-untyped-call]
     return out
 
 
 class _Compiled(torch.autograd.Function):
-    """Saves inputs and log-sum-exp. Forward is one compiled function; backward is three.
-
-    In one, the compiler nests the sum over channels in the sum over taps, which took over ten times as long.
-    """
+    """Saves inputs, and each softmax's largest logit and sum."""
 
     @staticmethod
     def forward(ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
-        out: Tensor
-        out, log_sum_exp = _specialised(_forward, problem)(*_plain(query, key, value, prior))
+        out, kept = _relate(problem, (query, key, value, prior))
         ctx.problem = problem
-        ctx.save_for_backward(query, key, value, prior, log_sum_exp)
+        ctx.save_for_backward(query, key, value, prior, kept)
         return out
 
     @staticmethod
     @differentiable_once("compiled")
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        problem: Problem = ctx.problem
-        inputs = _plain(*ctx.saved_tensors, grad_out)
-        query, key, _, prior, *_ = inputs
-        weights, grad_weights, grad = _specialised(_weigh, problem)(*inputs)
-        grad_query, grad_keys, grad_prior = _specialised(_query_side, problem)(query, key, prior, weights, grad_weights)
-        spread = [_spread(tensor, problem) for tensor in (weights, grad_keys, grad)]
-        grad_key, grad_value = _specialised(_key_side, problem)(*spread)
-        return None, grad_query, grad_key.to(grad_query.dtype), grad_value.to(grad_query.dtype), grad_prior
+        *operands, kept = ctx.saved_tensors
+        return None, *_gradients(ctx.problem, (operands[0], operands[1], operands[2], operands[3]), kept, grad_out)
 
 
-def _plain(*tensors: Tensor | None) -> list[Tensor | None]:
+def _relate(problem: Problem, operands: Operands, _: int | None = None) -> tuple[Tensor, Tensor]:
+    """The output (N, C, Ho, Wo) and what backward needs of it (2, N, G, Ho, Wo), in one compiled function."""
+    tensors = _detached(*operands)
+    found: tuple[Tensor, Tensor] = _specialised(_forward, problem, tensors)(*tensors)
+    return found
+
+
+def _gradients(
+    problem: Problem, operands: Operands, kept: Tensor, grad_out: Tensor, _: int | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Those of query, key, value and prior, in three compiled functions.
+
+    In one, the compiler nests the sum over channels in the sum over taps, which took over ten times as long.
+    """
+    inputs = _detached(*operands, kept, grad_out)
+    query, key, _value, prior, *_rest = inputs
+    weigh, query_side, key_side = (_specialised(f, problem, inputs) for f in (_weigh, _query_side, _key_side))
+    weights, grad_weights, grad = weigh(*inputs)
+    grad_query, grad_keys, grad_prior = query_side(query, key, prior, weights, grad_weights)
+    grad_key, grad_value = key_side(*(_spread(tensor, problem) for tensor in (weights, grad_keys, grad)))
+    return grad_query, grad_key.to(grad_query.dtype), grad_value.to(grad_query.dtype), grad_prior
+
+
+_apply = opaque("compiled", _relate, _gradients, saved=2)
+
+
+def _detached(*tensors: Tensor | None) -> list[Tensor | None]:
     """The tensors in the one form that a problem is compiled for: contiguous and free of autograd."""
     return [None if tensor is None else tensor.detach().contiguous() for tensor in tensors]
 
 
-def _specialised(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
-    """`function` compiled for one problem; as it is where it becomes part of something that is compiled."""
-    return partial(function, problem) if torch.compiler.is_compiling() else _compiled(function, problem)
+def _specialised(function: Callable[..., Any], problem: Problem, tensors: list[Tensor | None]) -> Callable[..., Any]:
+    """`function` compiled for one problem; as it is for a mode or whoever else looks at torch's operators.
+
+    Compiled code would show them nothing, and takes what only looks like a tensor for memory.
+    """
+    return _compiled(function, problem) if ordinary(*tensors) else partial(function, problem)
 
 
 @cache
@@ -81,7 +104,10 @@ def _compiled(function: Callable[..., Any], problem: Problem) -> Callable[..., A
 def _forward(
     problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The output (N, C, Ho, Wo) and the logits' log-sum-exp (N, G, Ho, Wo)."""
+    """The output (N, C, Ho, Wo), and the largest logit and the sum of each softmax (2, N, G, Ho, Wo).
+
+    In one number, their log-sum-exp, the weights would be lost beside large logits.
+    """
     wide = accumulation_dtype(value.dtype)
     logits = _logits(problem, query.to(wide), _windows(key.to(wide), problem), prior)
     largest = logits.amax((0, 1))
@@ -89,8 +115,7 @@ def _forward(
     total = weights.sum((0, 1))
     values = _windows(split_groups(value.to(wide), problem), problem)
     out = (weights.unsqueeze(4) * values).sum((0, 1)) / total.unsqueeze(2)
-    # The dtype first: traced by another compiler, torch 2.11 loses the gradient of a full slice followed by a cast.
-    return merge_groups(out.to(value.dtype), problem), largest + total.log()
+    return merge_groups(out.to(value.dtype), problem), torch.stack([largest, total])
 
 
 def _weigh(
@@ -99,7 +124,7 @@ def _weigh(
     key: Tensor,
     value: Tensor,
     prior: Tensor | None,
-    log_sum_exp: Tensor,
+    kept: Tensor,
     grad_out: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights w and their gradients d = Σ_c dy·x, both (k, k, N, G, Ho, Wo), and dy in groups."""
@@ -107,7 +132,8 @@ def _weigh(
     logits = _logits(problem, query.to(wide), _windows(key.to(wide), problem), prior)
     grad = split_groups(grad_out.to(wide), problem)
     values = _windows(split_groups(value.to(wide), problem), problem)
-    return (logits - log_sum_exp).exp(), (values * grad).sum(4), grad.contiguous()
+    largest, total = kept
+    return (logits - largest).exp() / total, (values * grad).sum(4), grad.contiguous()
 
 
 def _query_side(

@@ -1,18 +1,16 @@
 """`chunked`: a few rows and groups at a time, one tap after another, in a memory budget, forward and backward."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...composability import COMPOSABILITY
 from ...derivatives import differentiable_once
-from ...problem import Problem
-from ...tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
-from .chunking import FAST_CHUNK_BYTES, Chunk, Plan, chunk_bytes, default_budget, plan
+from ...opaque import Operands, opaque
+from ...problem import Problem, require_int
+from ...tensors import accumulation_dtype
+from .chunking import FAST_CHUNK_BYTES, Plan, chunk_bytes, default_budget, plan
+from .relation import gradients, relate
 
 
 def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
@@ -49,9 +47,17 @@ def run(
     Raises:
         ValueError: The budget does not hold one row of output pixels of one group.
     """
-    budget = default_budget(problem, value.device) if memory_budget is None else memory_budget
-    out: Tensor = _Chunked.apply(plan(problem, budget), query, key, value, prior)  # type: ignore[no-untyped-call]
+    if memory_budget is not None:
+        memory_budget = require_int("memory_budget", memory_budget, 1)
+    if torch.compiler.is_compiling():
+        return _apply(problem, (query, key, value, prior), memory_budget)
+    cut = _cut(problem, value.device, memory_budget)
+    out: Tensor = _Chunked.apply(cut, query, key, value, prior)  # type: ignore[no-untyped-call]
     return out
+
+
+def _cut(problem: Problem, device: torch.device, memory_budget: int | None) -> Plan:
+    return plan(problem, default_budget(problem, device) if memory_budget is None else memory_budget)
 
 
 class _Chunked(torch.autograd.Function):
@@ -61,117 +67,25 @@ class _Chunked(torch.autograd.Function):
     def forward(ctx: Any, cut: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
         ctx.plan = cut
         ctx.save_for_backward(query, key, value, prior)
-        problem = cut.problem
-        operands = _Operands.of(problem, query, key, value, prior)
-        out = query.new_empty(problem.batch, problem.groups, problem.m, problem.out_height, problem.out_width)
-        for chunk in cut.chunks():
-            part = operands.part(chunk)
-            weights = _weights(part, chunk, problem)
-            total = torch.zeros_like(out[chunk.outputs], dtype=weights.dtype)
-            values = windows(part.value, problem, chunk.height)
-            for tap in _taps(problem):
-                total.addcmul_(weights[tap].unsqueeze(2), values[tap])
-            out[chunk.outputs] = total
-        return merge_groups(out, problem)
+        return relate(cut, query, key, value, prior)
 
     @staticmethod
     @differentiable_once("chunked")
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        problem: Problem = ctx.plan.problem
-        inputs = ctx.saved_tensors
-        operands = _Operands.of(problem, *inputs)
-        grads = operands.zeros()
-        grad_out = split_groups(grad_out, problem)
-        for chunk in ctx.plan.chunks():
-            _add_gradients(grads, operands.part(chunk), chunk, grad_out[chunk.outputs], problem)
-        pairs = zip(grads.unpadded(problem), inputs, strict=True)
-        return None, *(None if grad is None else grad.to(given.dtype) for grad, given in pairs)
+        query, key, value, prior = ctx.saved_tensors
+        return None, *gradients(ctx.plan, query, key, value, prior, grad_out)
 
 
-@dataclass(frozen=True)
-class _Operands:
-    """What a chunk needs: the operator's inputs in groups, with zeros around the image.
-
-    Query (N, G, R, Wo), key (N, G, R', W'), value (N, G, m, R', W'), prior (G, k, k), valid taps (k, k, R, Wo).
-    """
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    prior: Tensor | None
-    valid: Tensor | None
-
-    @classmethod
-    def of(cls, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> "_Operands":
-        """The operands of a whole problem."""
-        valid = valid_taps(problem, value.device) if problem.padding_mode == "mask" else None
-        return cls(query, pad_image(key, problem), pad_image(split_groups(value, problem), problem), prior, valid)
-
-    def part(self, chunk: Chunk) -> "_Operands":
-        """A chunk's share in the dtype of accumulation."""
-        wide = accumulation_dtype(self.query.dtype)
-        return _Operands(
-            self.query[chunk.images, chunk.groups, chunk.rows].to(wide),
-            self.key[chunk.images, chunk.groups, chunk.input_rows].to(wide),
-            self.value[chunk.images, chunk.groups, :, chunk.input_rows].to(wide),
-            None if self.prior is None else self.prior[chunk.groups].to(wide),
-            None if self.valid is None else self.valid[:, :, chunk.rows],
-        )
-
-    def zeros(self) -> "_Operands":
-        """Where gradients are summed: zeros of the same shapes in the dtype of accumulation."""
-        wide = accumulation_dtype(self.query.dtype)
-        query, key, value = (torch.zeros_like(t, dtype=wide) for t in (self.query, self.key, self.value))
-        return _Operands(
-            query, key, value, None if self.prior is None else torch.zeros_like(self.prior, dtype=wide), None
-        )
-
-    def unpadded(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Query, key, value and prior as the operator takes them."""
-        rows = slice(problem.padding, problem.padding + problem.height)
-        columns = slice(problem.padding, problem.padding + problem.width)
-        value = merge_groups(self.value[..., rows, columns], problem)
-        return self.query, self.key[..., rows, columns], value, self.prior
+def _forward(problem: Problem, operands: Operands, memory_budget: int | None) -> tuple[Tensor, Tensor]:
+    query, _, value, _ = operands
+    out = relate(_cut(problem, value.device, memory_budget), *operands)
+    return out, query.new_empty(0, *query.shape, dtype=accumulation_dtype(value.dtype))
 
 
-def _weights(part: _Operands, chunk: Chunk, problem: Problem) -> Tensor:
-    """Softmax over a chunk's taps: (k, k, N, G, R, Wo)."""
-    logits = COMPOSABILITY[problem.composability].value(part.query, windows(part.key, problem, chunk.height))
-    if part.prior is not None:
-        logits += part.prior.permute(1, 2, 0)[:, :, None, :, None, None]
-    if part.valid is not None:
-        logits.masked_fill_(~part.valid[:, :, None, None], -torch.inf)
-    return torch.unflatten(logits.flatten(0, 1).softmax(0), 0, logits.shape[:2])
+def _backward(
+    problem: Problem, operands: Operands, _: Tensor, grad_out: Tensor, memory_budget: int | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    return gradients(_cut(problem, grad_out.device, memory_budget), *operands, grad_out)
 
 
-def _taps(problem: Problem) -> Iterator[tuple[int, int]]:
-    return product(range(problem.kernel_size), range(problem.kernel_size))
-
-
-def _pixels_of(tap: tuple[int, int], padded: Tensor, chunk: Chunk, problem: Problem) -> Tensor:
-    """The pixels (…, R, Wo) that one tap of the chunk's windows meets, as a view that may be written to."""
-    (row, column), s = (problem.dilation * place for place in tap), problem.stride
-    rows = slice(row, row + (chunk.height - 1) * s + 1, s)
-    return padded[..., rows, column : column + (problem.out_width - 1) * s + 1 : s]
-
-
-def _add_gradients(grads: _Operands, part: _Operands, chunk: Chunk, grad_out: Tensor, problem: Problem) -> None:
-    """Add a chunk's share to every gradient; a logit's is w·(d − Σ_taps w·d) with d = Σ_c dy·x."""
-    composability = COMPOSABILITY[problem.composability]
-    share = grads.part(chunk)  # views: gradients have the dtype of accumulation already
-    grad_out = grad_out.to(part.value.dtype)
-    weights = _weights(part, chunk, problem)
-    values = windows(part.value, problem, chunk.height)
-    grad_weights = torch.empty_like(weights)
-    for tap in _taps(problem):
-        torch.sum(grad_out * values[tap], 2, out=grad_weights[tap])
-        _pixels_of(tap, share.value, chunk, problem).addcmul_(weights[tap].unsqueeze(2), grad_out)
-    grad_weights -= (weights * grad_weights).sum((0, 1))
-    grad_logits = weights.mul_(grad_weights)
-    keys = windows(part.key, problem, chunk.height)
-    share.query.add_((grad_logits * composability.query_slope(part.query, keys)).sum((0, 1)))
-    grad_keys = grad_logits * composability.key_slope(part.query, keys)
-    for tap in _taps(problem):
-        _pixels_of(tap, share.key, chunk, problem).add_(grad_keys[tap])
-    if share.prior is not None:
-        share.prior.add_(grad_logits.sum((2, 4, 5)).permute(2, 0, 1))
+_apply = opaque("chunked", _forward, _backward, saved=0)

@@ -61,7 +61,7 @@ def plan(problem: Problem, memory_budget: int) -> Plan:
         TypeError: The budget is not an int.
         ValueError: The budget does not hold one row of output pixels of one group.
     """
-    require_int("memory_budget", memory_budget, 1)
+    memory_budget = require_int("memory_budget", memory_budget, 1)
     one, two = chunk_bytes(problem, 1), chunk_bytes(problem, 2)
     if one > memory_budget:
         raise ValueError(

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from ...compilation import no_compiler
+from ...compilation import constant_when_traced, no_compiler
+from ...plain import ordinary
 from ...problem import Problem
 from .sequence import BLOCK
 from .sizes import HEAD_DIM, bounds, largest, value_dim
@@ -17,7 +18,7 @@ _GRID = 2**16 - 1  # the most that a grid takes in the dimensions of images and 
 def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
     """Return why the problem cannot run on the device, or None."""
     capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (8, 0)
-    instructions = torch.backends.cpu.get_cpu_capability()
+    instructions = _cpu_instructions()
     blocks = max(bounds(problem)) // BLOCK
     checks = {
         "FlexAttention has no backward on a CPU": device.type == "cpu" and backward,
@@ -54,8 +55,23 @@ def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> in
 
 
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
-    """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
+    """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k).
+
+    Raises:
+        RuntimeError: Something else than an ordinary call drives torch, which compiled code would not see.
+    """
+    # torch.compile leaves its graph for the compiled code, or refuses to with the reason given there.
+    if torch.compiler.is_exporting() or not (torch.compiler.is_compiling() or ordinary(query, key, value, prior)):
+        raise RuntimeError(
+            "implementation 'flex' of local_relation is compiled code: it takes neither fake tensors, tensor "
+            "subclasses, dispatch modes nor torch.export; there ask for another implementation"
+        )
     from . import attention
 
     out: Tensor = attention.run(problem, query, key, value, prior)
     return out
+
+
+@constant_when_traced
+def _cpu_instructions() -> str:
+    return torch.backends.cpu.get_cpu_capability()

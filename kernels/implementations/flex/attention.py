@@ -20,6 +20,11 @@ from .sizes import HEAD_DIM, value_dim
 # float32 stays float32 whatever torch.set_float32_matmul_precision says. The code generator wants the quotes.
 _OPTIONS: Any = {"FLOAT32_PRECISION": "'ieee'"}
 
+_NO_PART = (
+    "implementation 'flex' of local_relation compiles FlexAttention for one problem at a time, and is part of no larger "
+    "graph (fullgraph=True); there ask for another implementation"
+)
+
 ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -46,10 +51,12 @@ class _Operands(NamedTuple):
     key_terms: Tensor | None
 
 
-@torch.compiler.disable(reason="flex compiles FlexAttention for one problem at a time")  # type: ignore[untyped-decorator]
+@torch.compiler.disable(reason=_NO_PART)  # type: ignore[untyped-decorator]
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
-    plan = _plan(problem, value.device)
+    # What is kept serves autograd too, whatever mode the first call is in.
+    with torch.inference_mode(mode=False):
+        plan = _plan(problem, value.device)
     tensors = (query, key, value, prior)
     if torch.is_grad_enabled() and torch.are_deterministic_algorithms_enabled():
         _alert_not_deterministic(problem, *tensors)

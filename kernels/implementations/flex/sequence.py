@@ -89,8 +89,9 @@ def key_edge(problem: Problem) -> int:
 
 def _meeting(problem: Problem, queries: Sequence, keys: Sequence) -> Tensor:
     """(query blocks, key blocks) bool: whether any query of the one sees any key of the other."""
-    pairs = torch.zeros(queries.length // BLOCK, keys.length // BLOCK, dtype=torch.bool)
-    rows, columns = torch.arange(queries.height), torch.arange(queries.width)
+    # Named, as the default device may be another.
+    pairs = torch.zeros(queries.length // BLOCK, keys.length // BLOCK, dtype=torch.bool, device="cpu")
+    rows, columns = (torch.arange(size, device="cpu") for size in (queries.height, queries.width))
     query_blocks = queries.index(rows[:, None], columns) // BLOCK
     first = key_edge(problem) - problem.padding
     for u in range(problem.kernel_size):
