@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-
 from .problem import Problem, require_choice
 
 if TYPE_CHECKING:
