@@ -14,8 +14,6 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.register_assert_rewrite("tests.support")

@@ -216,7 +216,9 @@ DRIVERS: dict[str, Driver] = {
 def in_words(error: Exception, implementation: str) -> bool:
     """Whether an error says who refuses and what to do instead."""
     text = str(error)
-    refused = f"implementation '{implementation}'" in text and (" ask for " in text or "does not take this case" in text)
+    refused = f"implementation '{implementation}'" in text and (
+        " ask for " in text or "does not take this case" in text
+    )
     return refused or "use torch.export" in text
 
 
@@ -325,7 +327,9 @@ for implementation in IMPLEMENTATIONS:
 
 def test_fake_tensors_never_reach_compiled_code() -> None:
     """Cold and warm, in a process of its own, as memory that is not there would end it."""
-    done = subprocess.run([sys.executable, "-c", IN_A_FAKE_WORLD], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_FAKE_WORLD], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
     shapes = "(1, 4, 4, 3) (1, 2, 4, 3) (1, 2, 4, 3) (1, 4, 4, 3) (2, 3, 3)"
