@@ -36,7 +36,7 @@ def test_no_compiler_is_loaded() -> None:
 
 def test_the_options_and_the_table_need_no_torch() -> None:
     code = "import sys; from kernels import IMPLEMENTATIONS, DTYPES, Problem, resolve_padding; "
-    code += "print(Problem(1, 2, 3, 3, 3, 1), 'torch' in sys.modules)"
+    code += "print(Problem(batch=1, channels=2, height=3, width=3, kernel_size=3, m=1), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
 
