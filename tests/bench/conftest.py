@@ -10,7 +10,6 @@ from kernels.implementations.native.library import folder
 from tests.support.in_process import InProcess, Invoke
 from tests.support.measured import Measured
 
-
 # Found before the tests have a cache of their own.
 LIBRARIES = folder()
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from kernels import Problem, resolve, unsupported
 from kernels.implementations.native import library
 from kernels.implementations.native.library import Unavailable
@@ -157,7 +158,7 @@ def test_without_a_compiler_auto_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ldd is Linux's")
 def test_threads_are_torchs_own() -> None:
-    """A second pool would spin against the first: the library needs no runtime of threads, it is handed torch's loop."""
+    """A second pool would spin against the first: the library has none, it is handed torch's parallel loop."""
     done = subprocess.run(["ldd", str(library._built())], capture_output=True, text=True, check=True)
     assert "libc" in done.stdout
     assert "omp" not in done.stdout
