@@ -13,8 +13,8 @@ TESTS = ("python", "-m", "pytest", "--numprocesses=2", "--dist=loadfile", "--no-
 CHECKS = {
     "lint": [("ruff", "check", "."), ("ruff", "format", "--check", ".")],
     "types": [("mypy",)],
-    "tests": [(*TESTS, "-m", "not timing and not compilations")],
     "compilations": [("python", "-m", "pytest", "-m", "compilations")],
+    "tests": [(*TESTS, "-m", "not timing and not compilations")],
 }
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 

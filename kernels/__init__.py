@@ -1,52 +1,59 @@
-"""The local relation layer (Local Relation Networks, ICCV 2019) in several implementations behind one interface."""
+"""The local relation layer (Local Relation Networks, ICCV 2019) in several implementations behind one interface.
 
-from .bottleneck import (
-    BottleneckNet,
-    Stage,
-    Stem,
-    convolution_stem,
-    pointwise_stem,
-    relation_stem,
-    spatial_conv,
-)
-from .functional import local_relation, problem_of
-from .implementations.triton_fused import compile_fused, stubbed_launches
-from .implementations.triton_fused.binary import CompiledKernel
-from .implementations.triton_fused.settings import Settings as FusedSettings
-from .implementations.triton_fused.tuner import FusedTuner
-from .layer import LocalRelation2d
-from .memory import free_bytes
-from .networks import (
-    NETWORKS,
-    build_network,
-    lr_net,
-    lr_net_26,
-    lr_net_50,
-    lr_net_101,
-    resnet,
-    resnet_26,
-    resnet_50,
-    resnet_101,
-)
-from .prior import GeometricPrior, TablePrior
-from .problem import (
-    CHANNEL_ORDERS,
-    COMPOSABILITIES,
-    DTYPES,
-    MEMORY_FORMATS,
-    PADDING_MODES,
-    Problem,
-    resolve_padding,
-)
-from .registry import (
-    IMPLEMENTATIONS,
-    Implementation,
-    describe_settings,
-    predicted_bytes,
-    resolve,
-    unsupported,
-)
-from .replace import replace_spatial_convs
+What is asked for is loaded then: the table of implementations and the options need no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bottleneck import (
+        BottleneckNet,
+        Stage,
+        Stem,
+        convolution_stem,
+        pointwise_stem,
+        relation_stem,
+        spatial_conv,
+    )
+    from .functional import local_relation, problem_of
+    from .implementations.triton_fused import compile_fused, stubbed_launches
+    from .implementations.triton_fused.binary import CompiledKernel
+    from .implementations.triton_fused.settings import Settings as FusedSettings
+    from .implementations.triton_fused.tuner import FusedTuner
+    from .layer import LocalRelation2d
+    from .memory import free_bytes
+    from .networks import (
+        NETWORKS,
+        build_network,
+        lr_net,
+        lr_net_26,
+        lr_net_50,
+        lr_net_101,
+        resnet,
+        resnet_26,
+        resnet_50,
+        resnet_101,
+    )
+    from .prior import GeometricPrior, TablePrior
+    from .problem import (
+        CHANNEL_ORDERS,
+        COMPOSABILITIES,
+        DTYPES,
+        MEMORY_FORMATS,
+        PADDING_MODES,
+        Problem,
+        resolve_padding,
+    )
+    from .registry import (
+        IMPLEMENTATIONS,
+        Implementation,
+        describe_settings,
+        predicted_bytes,
+        resolve,
+        unsupported,
+    )
+    from .replace import replace_spatial_convs
 
 __all__ = [
     "CHANNEL_ORDERS",
@@ -92,3 +99,26 @@ __all__ = [
     "stubbed_launches",
     "unsupported",
 ]
+
+# Where the names are, those that need no torch first.
+_MODULES = (
+    *("problem", "registry", "memory", "functional", "prior", "layer", "bottleneck", "networks", "replace"),
+    *(f"implementations.triton_fused{part}" for part in ("", ".binary", ".settings", ".tuner")),
+)
+_ELSEWHERE = {"FusedSettings": "Settings"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module that has a public name, and keep the name here."""
+    if name in __all__:
+        own = _ELSEWHERE.get(name, name)
+        for module in _MODULES:
+            found = vars(import_module(f".{module}", __name__))
+            if own in found:
+                globals()[name] = found[own]
+                return found[own]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor, peek_interpreter_stack
+from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import forward_ad
 
 from .compilation import constant_when_traced
@@ -41,12 +41,15 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
     elif peek_interpreter_stack() is None and forward_ad._current_level < 0:  # noqa: SLF001
         return
     else:
-        transformed = any(
-            x is not None and (is_functorch_wrapped_tensor(x) or forward_ad.unpack_dual(x).tangent is not None)
-            for x in tensors
-        )
+        transformed = any(x is not None and _transformed(x) for x in tensors)
     if transformed:
         raise transform_refusal(implementation)
+
+
+def _transformed(tensor: Tensor) -> bool:
+    if is_functorch_wrapped_tensor(tensor) or is_legacy_batchedtensor(tensor):
+        return True
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @constant_when_traced

@@ -13,6 +13,10 @@ from .problem import DTYPES, Problem, require_choice, resolve_padding
 from .registry import IMPLEMENTATIONS, Implementation, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
 
+# Here and not while a call is traced, as a compiler cannot follow an import.
+for _entry in IMPLEMENTATIONS.values():
+    _entry.load()
+
 
 class _Call(NamedTuple):
     """What was found out of a call: its problem, who runs it, and what there was to choose from.

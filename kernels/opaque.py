@@ -92,7 +92,9 @@ def opaque(name: str, forward: Forward, backward: Backward, *, saved: int) -> Ap
         out = value.new_empty(value.shape[0], value.shape[1], *query.shape[2:])
         return out, query.new_empty(saved, *query.shape, dtype=accumulation_dtype(value.dtype))
 
-    def fake_backward(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, *_: object) -> tuple[Tensor, ...]:
+    def fake_backward(
+        query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, *_: object
+    ) -> tuple[Tensor, ...]:
         of_prior = query.new_empty(0) if prior is None else prior.new_empty(prior.shape)
         return *(x.new_empty(x.shape) for x in (query, key, value)), of_prior
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from numbers import Integral
 
-from torch import SymInt, Tensor
-
 COMPOSABILITIES = ("multiplication", "squared_difference", "absolute_difference")
 PADDING_MODES = ("mask", "zeros")
 CHANNEL_ORDERS = ("consecutive", "strided")
@@ -128,14 +126,21 @@ def resolve_padding(padding: int | str, kernel_size: int, dilation: int) -> int:
 
 def require_int(name: str, value: object, least: int) -> int:
     """`value` as an int, where it is one, or numpy's, of at least `least`; else raise."""
-    # torch.export stands a symbol for a size that it leaves open.
-    if isinstance(value, bool) or not isinstance(value, int | SymInt):
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name} must be an int, got {value!r}{_TRACED if isinstance(value, Tensor) else ''}")
-        value = int(value)
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return value  # type: ignore[return-value]
+    size = value if isinstance(value, int) and not isinstance(value, bool) else _no_plain_int(name, value)
+    if size < least:
+        raise ValueError(f"{name} must be at least {least}, got {size}")
+    return size
+
+
+def _no_plain_int(name: str, value: object) -> int:
+    """What may stand for an int: numpy's, or the symbol of torch.export for a size that it leaves open; else raise."""
+    from torch import SymInt, Tensor  # noqa: PLC0415  whoever has such a value has loaded torch, others need not
+
+    if isinstance(value, SymInt):
+        return value  # type: ignore[return-value]
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an int, got {value!r}{_TRACED if isinstance(value, Tensor) else ''}")
+    return int(value)
 
 
 def require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:

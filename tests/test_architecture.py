@@ -35,12 +35,12 @@ ROOMS: Mapping[str, frozenset[str]] = {
         "device": "kernels cost samples locks errors",
         "case": "kernels cost results device errors",
         "measure": "kernels cost results device case samples errors",
-        "run": "kernels cost results device case measure samples locks errors",
+        "run": "kernels cost results device case measure samples locks processes errors",
         "offline": "kernels cost case processes errors",
         "profile": "kernels cost results device case measure run offline samples locks processes errors",
         "learn": "kernels case device results locks errors",
         "commands": "kernels cost results device case measure run offline profile learn samples locks processes errors",
-        "__main__": "kernels cost results device case measure run offline profile learn commands errors",
+        "__main__": "kernels cost results device case measure run offline profile learn commands processes errors",
     }.items()
 }
 # Errors are a leaf, and those of a run folder are raised by bench.results.

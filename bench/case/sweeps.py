@@ -209,6 +209,13 @@ def expand(
     return [case for group in together.values() for case in group]
 
 
+def case_count(sweep: Sweep) -> int:
+    """How many cases a sweep has by itself; those of one implementation are made, as the others' are alike."""
+    points = expand(sweep, {}, sweep.implementations[:1], yardsticks=False)
+    beside = YARDSTICKS.values() if sweep.yardsticks else ()
+    return len(points) * len(sweep.implementations) + sum(case.scope in one.scopes for case in points for one in beside)
+
+
 def size_of(sweep: Sweep, overrides: Values, implementations: Iterable[str], *, yardsticks: bool | None) -> int:
     """How many cases `expand` would give at the most, without making any; those of several blocks count each time."""
     beside = len(YARDSTICKS) if (sweep.yardsticks if yardsticks is None else yardsticks) else 0

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
 import typer
+from rich.console import Console
 
 from .. import ROOT
 from ..case.case import Case, grouped
@@ -17,13 +19,14 @@ from ..case.request import Request
 from ..case.shards import Shard, describe_sweep, parse_shard
 from ..device.timing import Timing
 from ..errors import Exit, UsageError
+from ..measure.preflight import predicted_mib, refusal
 from ..processes import console
 from ..results.columns import STATUSES
 from ..results.folder import RunFolder, new_run_path
 from ..run.executors import Executor
 from ..run.run import Target, measure_run
 from ..run.schedule import Conduct
-from .listing import print_cases
+from .listing import rows_table
 from .progress import reporting
 
 DEVICES = (1, 8, 64)
@@ -102,6 +105,25 @@ def show_sweep(request: Request, executor: Executor, timing: Timing, shard: str 
     _, cases = chosen_cases(request, executor, shard)
     print_cases(cases, executor.device, console())
     typer.echo(time_estimate(cases, timing))
+
+
+def print_cases(cases: Sequence[Case], device: torch.device, screen: Console) -> None:
+    """Show each case with its predicted memory above the inputs, or the reason why it is refused.
+
+    Both are questions to the device: where it is another machine's, they are left open.
+    """
+    if device.type == "cuda" and not torch.cuda.device_count():
+        screen.print(rows_table(("#", "case"), [(str(number), case.label()) for number, case in enumerate(cases, 1)]))
+        screen.print(f"{len(cases)} cases on {device}, which is not here: who refuses which is not known")
+        return
+    rows, refused = [], 0
+    for number, case in enumerate(cases, 1):
+        reason = refusal(case, device)
+        refused += reason is not None
+        predicted = "" if reason or case.yardstick else f"{predicted_mib(case, device):.1f}"
+        rows.append((str(number), case.label(), predicted, reason or ""))
+    screen.print(rows_table(("#", "case", "predicted MiB", "refused because"), rows))
+    screen.print(f"{len(cases)} cases on {device}, {refused} of them refused")
 
 
 def chosen_cases(request: Request, executor: Executor, shard: str | None) -> tuple[list[Case], list[Case]]:

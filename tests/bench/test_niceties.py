@@ -1,5 +1,6 @@
 """A nicety that fails does not take the command with it: what cannot be printed, kept, set or read on."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_a_worker_starts_where_its_score_cannot_be_set(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(worker_process, "_OOM_SCORE", SimpleNamespace(write_text=forbidden))
-    monkeypatch.setattr(worker_process.ctypes, "CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
     worker_process.die_with_parent()
     assert "cannot be set: Permission denied" in capsys.readouterr().err
 

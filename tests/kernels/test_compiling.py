@@ -73,12 +73,12 @@ def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) 
     inputs = launch.as_inputs(
         plan, empty(problem.groups, *out_size), empty(problem.groups, *size), empty(problem.channels, *size), prior
     )
-    out, log_sum = empty(problem.channels, *out_size), empty(problem.groups, *out_size, of=accumulation)
+    out, softmax = empty(problem.channels, *out_size), empty(2 * problem.groups, *out_size, of=accumulation)
     mean = empty(plan.query.geometry.parts, *out_size, of=accumulation)
     launches: dict[Kernel, Any] = {
-        "forward": lambda: launch.launch_forward(plan, inputs, save_log_sum=True),
-        "query": lambda: launch.launch_query_side(plan, inputs, out, out, log_sum),
-        "key": lambda: launch.launch_key_side(plan, inputs, out, log_sum, mean),
+        "forward": lambda: launch.launch_forward(plan, inputs, save_softmax=True),
+        "query": lambda: launch.launch_query_side(plan, inputs, out, out, softmax),
+        "key": lambda: launch.launch_key_side(plan, inputs, out, softmax, mean),
     }
     launches[kernel]()
     assert recorder.launched is not None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+import kernels
 from kernels.compilation import constant_when_traced
 from tests import ROOT
 
@@ -14,7 +15,7 @@ SCRIPT = """
 import sys, time
 import torch
 before, started = set(sys.modules), time.process_time()
-import kernels
+from kernels import LocalRelation2d, local_relation, lr_net_50, replace_spatial_convs
 print(time.process_time() - started)
 print(*sorted(set(sys.modules) - before))
 """
@@ -31,6 +32,20 @@ def imported() -> tuple[float, list[str]]:
 def test_no_compiler_is_loaded() -> None:
     _, modules = imported()
     assert [name for name in modules if name.partition(".")[0] in ("torch", "triton", "sympy")] == []
+
+
+def test_the_options_and_the_table_need_no_torch() -> None:
+    code = "import sys; from kernels import IMPLEMENTATIONS, DTYPES, Problem, resolve_padding; "
+    code += "print(Problem(batch=1, channels=2, height=3, width=3, kernel_size=3, m=1), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
+
+
+def test_every_public_name_is_found() -> None:
+    assert {name for name in kernels.__all__ if getattr(kernels, name) is None} == set()
+    assert set(kernels.__all__) <= set(dir(kernels))
+    with pytest.raises(AttributeError, match="no attribute 'anything'"):
+        kernels.anything  # noqa: B018
 
 
 @pytest.mark.timing

@@ -20,7 +20,7 @@ from .pretended import INTERPRETED, pretended
 from .settings import Kernel, heuristic
 
 _OF_THE_VALUE = ("query", "key", "value", "out", "grad_out", "grad_value")
-_OF_ACCUMULATION = ("prior", "log_sum", "mean", "grad_prior")
+_OF_ACCUMULATION = ("prior", "softmax", "mean", "grad_prior")
 # Partial sums, in the dtype of accumulation, where a group is cut into slices.
 _OF_THE_VALUE_IF_WHOLE = ("grad_query", "grad_key")
 
@@ -37,7 +37,7 @@ def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -
         raise RuntimeError(INTERPRETED)
     name = cast("Kernel", kernel)
     source, settings = KERNELS[name], heuristic(name, problem)
-    constants = {"SAVE_LOG_SUM": True} if name == "forward" else {}
+    constants = {"SAVE_SOFTMAX": True} if name == "forward" else {}
     launch = Launch(name, problem, settings, torch.device("cpu"), **constants)
     arguments = launch_arguments(name, problem, launch.geometry)
     triton_key()  # Read once per process, and no part of a kernel's compile time.
@@ -70,7 +70,7 @@ def launch_arguments(kernel: Kernel, problem: Problem, geometry: Geometry) -> di
     }
     known: dict[str, Any] = {f"{name}_ptr": dtype for name, dtype in tensors.items()}
     known |= {name: getattr(problem, name) for name in SIZES}
-    known |= {"S": geometry, "SAVE_LOG_SUM": True}
+    known |= {"S": geometry, "SAVE_SOFTMAX": True}
     return {name: known[name] for name in KERNELS[kernel].arg_names}
 
 

@@ -12,7 +12,7 @@ from .plans import Plan
 
 def relate(plan: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo), in the value's memory format, for the operator's tensors; nothing is kept for gradients."""
-    out, _ = launch_forward(plan, as_inputs(plan, query, key, value, prior), save_log_sum=False)
+    out, _ = launch_forward(plan, as_inputs(plan, query, key, value, prior), save_softmax=False)
     return out.contiguous() if plan.contiguous else out
 
 
@@ -24,12 +24,12 @@ def relate_differentiably(plan: Plan, query: Tensor, key: Tensor, value: Tensor,
 
 
 def gradients(
-    plan: Plan, inputs: Inputs, out: Tensor, log_sum: Tensor, grad_out: Tensor, prior: Tensor | None
+    plan: Plan, inputs: Inputs, out: Tensor, softmax: Tensor, grad_out: Tensor, prior: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """The gradients of query, key, value and prior, in their dtypes."""
-    out, log_sum, grad = as_pixels(out), as_pixels(log_sum), as_pixels(grad_out)
-    grad_query, grad_table, mean = launch_query_side(plan, inputs, out, grad, log_sum)
-    grad_key, grad_value = launch_key_side(plan, inputs, grad, log_sum, mean)
+    out, softmax, grad = as_pixels(out), as_pixels(softmax), as_pixels(grad_out)
+    grad_query, grad_table, mean = launch_query_side(plan, inputs, out, grad, softmax)
+    grad_key, grad_value = launch_key_side(plan, inputs, grad, softmax, mean)
     if plan.query.geometry.slices > 1:
         grad_query, grad_key = grad_query.to(grad_value.dtype), grad_key.to(grad_value.dtype)
     grad_prior = None if prior is None else grad_table.permute(2, 0, 1)
@@ -39,12 +39,12 @@ def gradients(
 
 
 class _Fused(torch.autograd.Function):
-    """Saves the operator's tensors, output and log-sum. Hooks may give them back in another layout."""
+    """Saves the operator's tensors, output and softmaxes. Hooks may give them back in another layout."""
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
         inputs = as_inputs(plan, query, key, value, prior)
-        out, log_sum = launch_forward(plan, inputs, save_log_sum=True)
+        out, softmax = launch_forward(plan, inputs, save_softmax=True)
         returned = out.contiguous() if plan.contiguous else out
         ctx.plan, ctx.witness = plan, None
         if returned is out:
@@ -52,15 +52,15 @@ class _Fused(torch.autograd.Function):
             ctx.witness = out.detach()
             ctx.witness.data = plan.nothing()
             out = out.data
-        ctx.save_for_backward(query, key, value, prior, out, log_sum)
+        ctx.save_for_backward(query, key, value, prior, out, softmax)
         return returned
 
     @staticmethod
     @differentiable_once("triton")
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
-        query, key, value, prior, out, log_sum = ctx.saved_tensors
+        query, key, value, prior, out, softmax = ctx.saved_tensors
         inputs = as_inputs(plan, query, key, value, prior)
         if ctx.witness is not None and ctx.witness._version:  # noqa: SLF001
-            out, log_sum = launch_forward(plan, inputs, save_log_sum=True)
-        return None, *gradients(plan, inputs, out, log_sum, grad_out, prior)
+            out, softmax = launch_forward(plan, inputs, save_softmax=True)
+        return None, *gradients(plan, inputs, out, softmax, grad_out, prior)

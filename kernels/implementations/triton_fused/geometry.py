@@ -170,5 +170,5 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
         lane_groups=settings.lane_groups,
         lanes=settings.lanes,
         gathered_width=gathered if whole_row else 0,
-        wide_index=pixels * max(problem.channels, problem.groups * slices) >= 2**31,
+        wide_index=pixels * max(problem.channels, problem.groups * max(slices, 2)) >= 2**31,
     )

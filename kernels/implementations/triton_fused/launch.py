@@ -43,34 +43,34 @@ def as_table(plan: Plan, prior: Tensor | None) -> Tensor:
     return prior.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
 
 
-def launch_forward(plan: Plan, inputs: Inputs, save_log_sum: bool) -> tuple[Tensor, Tensor]:
-    """The output (N, C, Ho, Wo), and the log-sum of each softmax (N, G, Ho, Wo), empty where it is not saved."""
+def launch_forward(plan: Plan, inputs: Inputs, save_softmax: bool) -> tuple[Tensor, Tensor]:
+    """The output (N, C, Ho, Wo), and shift and scale of each softmax (N, 2·G, Ho, Wo), empty where they are not saved."""
     value = inputs.value
     if plan.keeps_size:
         out = torch.empty_like(value)
     else:
         out = torch.empty(plan.out_shape, dtype=value.dtype, device=value.device, memory_format=torch.channels_last)
-    if save_log_sum:
-        log_sum = torch.empty_like(inputs.query, dtype=plan.wide)
-        plan.saving(*inputs, out, log_sum)
-        return out, log_sum
+    if save_softmax:
+        softmax = _parts(inputs.query, plan, 2)
+        plan.saving(*inputs, out, softmax)
+        return out, softmax
     plan.forward(*inputs, out, plan.nothing())
     return out, plan.nothing()
 
 
 def launch_query_side(
-    plan: Plan, inputs: Inputs, out: Tensor, grad_out: Tensor, log_sum: Tensor
+    plan: Plan, inputs: Inputs, out: Tensor, grad_out: Tensor, softmax: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The query's gradient (N, G, Ho, Wo), the prior's (k, k, G) in the dtype of sums, and Σ_c dy·y by part."""
     query, k = plan.query, plan.kernel_size
     slices = query.geometry.slices
     tiles = query.tiles if plan.prior else 0
     if slices == 1:
-        grad_query, mean = torch.empty_like(inputs.query), torch.empty_like(log_sum)
+        grad_query, mean = torch.empty_like(inputs.query), torch.empty_like(inputs.query, dtype=plan.wide)
     else:
         grad_query, mean = _parts(inputs.query, plan, slices), _parts(inputs.query, plan, slices)
     grad_prior = torch.empty((tiles, k, k, plan.groups * slices), dtype=plan.wide, device=plan.device)
-    query(*inputs, out, grad_out, log_sum, grad_query, grad_prior, mean)
+    query(*inputs, out, grad_out, softmax, grad_query, grad_prior, mean)
     grad_prior = grad_prior.sum(0)
     if slices > 1:
         return _sum_slices(grad_query, slices), grad_prior.unflatten(-1, (-1, slices)).sum(-1), mean
@@ -78,7 +78,7 @@ def launch_query_side(
 
 
 def launch_key_side(
-    plan: Plan, inputs: Inputs, grad_out: Tensor, log_sum: Tensor, mean: Tensor
+    plan: Plan, inputs: Inputs, grad_out: Tensor, softmax: Tensor, mean: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The gradients of key (N, G, H, W) and value (N, C, H, W)."""
     slices = plan.key.geometry.slices
@@ -87,14 +87,14 @@ def launch_key_side(
         raise ValueError(f"members must be the query side's: it left {left} sums a pixel, expected {parts}")
     grad_key = torch.empty_like(inputs.key) if slices == 1 else _parts(inputs.key, plan, slices)
     grad_value = torch.empty_like(inputs.value)
-    plan.key(*inputs, grad_out, log_sum, mean, grad_key, grad_value)
+    plan.key(*inputs, grad_out, softmax, mean, grad_key, grad_value)
     return _sum_slices(grad_key, slices) if slices > 1 else grad_key, grad_value
 
 
-def _parts(pixels: Tensor, plan: Plan, slices: int) -> Tensor:
-    """Memory for a sum of each slice of each group of each pixel of an image (N, G, H, W)."""
+def _parts(pixels: Tensor, plan: Plan, parts: int) -> Tensor:
+    """Memory for so many numbers in the dtype of sums for each group of each pixel of an image (N, G, H, W)."""
     batch, groups, height, width = pixels.shape
-    shape = (batch, groups * slices, height, width)
+    shape = (batch, groups * parts, height, width)
     return torch.empty(shape, dtype=plan.wide, device=pixels.device, memory_format=torch.channels_last)
 
 
@@ -120,6 +120,6 @@ def extra_elements(problem: Problem, device: torch.device, *, backward: bool) ->
         return 0, narrow
     query = plan_of(problem, device).query
     parts = query.geometry.parts
-    wide = out_pixels * (problem.groups + parts) + query.tiles * problem.kernel_size**2 * parts * problem.prior
+    wide = out_pixels * (2 * problem.groups + parts) + query.tiles * problem.kernel_size**2 * parts * problem.prior
     narrow += out_pixels * problem.groups + in_pixels * (problem.groups + problem.channels)
     return wide, narrow

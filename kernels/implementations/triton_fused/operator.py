@@ -22,13 +22,15 @@ _PROBLEMS: dict[tuple[Any, ...], Problem] = kept()
 def apply(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
     tensors = [tensor for tensor in (query, key, value, prior) if tensor is not None]
-    save_log_sum = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    save_softmax = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     if ordinary(*tensors):
-        relate_ = relate_differentiably if save_log_sum else relate
+        relate_ = relate_differentiably if save_softmax else relate
         return relate_(plan_of(problem, value.device), query, key, value, prior)
+    # An exported program may be differentiated, whatever it was traced with.
+    save_softmax = save_softmax or torch.compiler.is_exporting()
     integers = [getattr(problem, name) for name in _INTEGERS]
     strings = ",".join(getattr(problem, name) for name in _STRINGS)
-    out: Tensor = _forward(query, key, value, prior, integers, strings, save_log_sum)[0]
+    out: Tensor = _forward(query, key, value, prior, integers, strings, save_softmax)[0]
     return out
 
 
@@ -40,11 +42,11 @@ def _forward(
     prior: Tensor | None,
     integers: Sequence[int],
     strings: str,
-    save_log_sum: bool,
+    save_softmax: bool,
 ) -> tuple[Tensor, Tensor]:
     plan = plan_of(_problem(value, prior, integers, strings), value.device)
-    out, log_sum = launch_forward(plan, as_inputs(plan, query, key, value, prior), save_log_sum)
-    return out, log_sum if save_log_sum else query.new_empty(0, dtype=plan.wide)
+    out, softmax = launch_forward(plan, as_inputs(plan, query, key, value, prior), save_softmax)
+    return out, softmax if save_softmax else query.new_empty(0, dtype=plan.wide)
 
 
 @_forward.register_fake
@@ -55,12 +57,13 @@ def _(
     prior: Tensor | None,  # noqa: ARG001
     integers: Sequence[int],  # noqa: ARG001
     strings: str,  # noqa: ARG001
-    save_log_sum: bool,
+    save_softmax: bool,
 ) -> tuple[Tensor, Tensor]:
     wide = accumulation_dtype(value.dtype)
     batch, _, height, width = query.shape
     out = _pixels(value, (batch, value.shape[1], height, width))
-    return out, _pixels(query, query.shape, wide) if save_log_sum else query.new_empty(0, dtype=wide)
+    saved = (batch, 2 * query.shape[1], height, width)
+    return out, _pixels(query, saved, wide) if save_softmax else query.new_empty(0, dtype=wide)
 
 
 @torch.library.custom_op("local_relation::backward", mutates_args=())
@@ -70,14 +73,14 @@ def _backward(
     value: Tensor,
     prior: Tensor | None,
     out: Tensor,
-    log_sum: Tensor,
+    softmax: Tensor,
     grad_out: Tensor,
     integers: Sequence[int],
     strings: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     plan = plan_of(_problem(value, prior, integers, strings), value.device)
     inputs = as_inputs(plan, query, key, value, prior)
-    grad_query, grad_key, grad_value, grad_prior = gradients(plan, inputs, out, log_sum, grad_out, prior)
+    grad_query, grad_key, grad_value, grad_prior = gradients(plan, inputs, out, softmax, grad_out, prior)
     return grad_query, grad_key, grad_value, query.new_empty(0) if grad_prior is None else grad_prior.contiguous()
 
 
@@ -88,7 +91,7 @@ def _(
     value: Tensor,
     prior: Tensor | None,
     out: Tensor,  # noqa: ARG001
-    log_sum: Tensor,  # noqa: ARG001
+    softmax: Tensor,  # noqa: ARG001
     grad_out: Tensor,  # noqa: ARG001
     integers: Sequence[int],  # noqa: ARG001
     strings: str,  # noqa: ARG001
@@ -106,8 +109,10 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 
 def _differentiate(ctx: Any, grad_out: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
-    query, key, value, prior, out, log_sum = ctx.saved_tensors
-    *grads, grad_prior = _backward(query, key, value, prior, out, log_sum, grad_out, ctx.integers, ctx.strings)
+    query, key, value, prior, out, softmax = ctx.saved_tensors
+    if softmax.numel() == 0 and query.numel() > 0:
+        raise RuntimeError("local_relation::forward was called without save_softmax, so that it has no gradient")
+    *grads, grad_prior = _backward(query, key, value, prior, out, softmax, grad_out, ctx.integers, ctx.strings)
     return *grads, None if prior is None else grad_prior, None, None, None
 
 

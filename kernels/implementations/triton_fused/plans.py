@@ -53,7 +53,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The kernels of a problem on a device, forward once without and once with log-sums, and what they make.
+    """The kernels of a problem on a device, forward once alone and once for backward, and what they make.
 
     `wide` is the dtype of sums; `keeps_size` whether the output has the value's shape; `contiguous` whether it is so,
     and not channels_last; `empty` holds a tensor of no elements once one was needed.
@@ -104,8 +104,8 @@ def plan_of(problem: Problem, device: torch.device) -> Plan:
 def _planned(problem: Problem, device: torch.device) -> Plan:
     forward, query, key = (settings_of(kernel, problem, device) for kernel in NAMES)
     return Plan(
-        forward=Launch("forward", problem, forward, device, SAVE_LOG_SUM=False),
-        saving=Launch("forward", problem, forward, device, SAVE_LOG_SUM=True),
+        forward=Launch("forward", problem, forward, device, SAVE_SOFTMAX=False),
+        saving=Launch("forward", problem, forward, device, SAVE_SOFTMAX=True),
         query=Launch("query", problem, query, device),
         key=Launch("key", problem, key, device),
         device=device,

@@ -57,14 +57,14 @@ def _launcher(
 
     def under(settings: Settings) -> Plan:
         if kernel == "forward":
-            return replace(plan, saving=Launch(kernel, problem, settings, plan.device, SAVE_LOG_SUM=True))
+            return replace(plan, saving=Launch(kernel, problem, settings, plan.device, SAVE_SOFTMAX=True))
         launch = Launch(kernel, problem, settings, plan.device)
         return replace(plan, query=launch) if kernel == "query" else replace(plan, key=launch)
 
     if kernel == "forward":
-        return lambda settings: launch_forward(under(settings), inputs, save_log_sum=True)
-    out, log_sum = launch_forward(plan, inputs, save_log_sum=True)
+        return lambda settings: launch_forward(under(settings), inputs, save_softmax=True)
+    out, softmax = launch_forward(plan, inputs, save_softmax=True)
     if kernel == "query":
-        return lambda settings: launch_query_side(under(settings), inputs, out, grad, log_sum)
-    *_, mean = launch_query_side(plan, inputs, out, grad, log_sum)
-    return lambda settings: launch_key_side(under(settings), inputs, grad, log_sum, mean)
+        return lambda settings: launch_query_side(under(settings), inputs, out, grad, softmax)
+    *_, mean = launch_query_side(plan, inputs, out, grad, softmax)
+    return lambda settings: launch_key_side(under(settings), inputs, grad, softmax, mean)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.case.axes import MODES_OF, Value
 from bench.case.case import Case
-from bench.case.sweeps import SWEEPS, Sweep, expand, require_sweep
+from bench.case.sweeps import SWEEPS, Sweep, case_count, expand, require_sweep
 from bench.cost.yardsticks import YARDSTICKS
 from bench.errors import UsageError
 from kernels import IMPLEMENTATIONS
@@ -177,3 +177,8 @@ def test_quick_leaves_out_what_compiles_for_long_unless_it_is_asked_for() -> Non
     assert seen(expand(SWEEPS["quick"], {}), "implementation") == set(IMPLEMENTATIONS) - {"flex"}
     assert seen(expand(SWEEPS["quick"], {}, ["flex"]), "implementation") == {"flex"}
     assert seen(expand(SWEEPS["gpu"], {}), "implementation") >= set(IMPLEMENTATIONS)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_cases_are_counted_without_making_them_all(name: str) -> None:
+    assert case_count(SWEEPS[name]) == len(expand(SWEEPS[name], {}))
