@@ -18,6 +18,8 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
+from tests.support.order import by_cost  # noqa: E402  its asserts are rewritten
+
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> Iterator[None]:
@@ -33,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none."""
+    """Begin with the slowest files, and skip what needs a GPU where there is none."""
+    items.sort(key=lambda item: by_cost(item.nodeid))
     if torch.cuda.is_available():
         return
     for item in items:

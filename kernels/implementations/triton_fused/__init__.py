@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from ...compilation import no_launcher
 from ...problem import Problem
 from .binary import CompiledKernel
 
@@ -28,6 +29,8 @@ def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> st
         return f"Triton kernels run on cuda tensors, got {device.type}"
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
         return "the kernels need a GPU of compute capability 8.0 or newer"
+    if device.type == "cuda" and no_launcher() is not None:
+        return no_launcher()
     # A compiler cannot trace the count, which only sizes beyond any memory exceed; the launch itself fails then.
     if not torch.compiler.is_compiling() and plan_of(problem, device).programs >= 2**31:
         return f"the grid would have {plan_of(problem, device).programs} programs, a launch takes fewer than 2³¹"

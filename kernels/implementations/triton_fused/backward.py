@@ -8,6 +8,7 @@ the pixel. Weights are computed again from each softmax's saved shift and scale.
 import triton
 import triton.language as tl
 
+from .geometry import SIZES
 from .members import dot_members, load_members, member_offset, stack, store_members, unstack
 from .tiles import (
     accumulator,
@@ -28,7 +29,7 @@ from .tiles import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def local_relation_query_kernel(
     query_ptr,
     key_ptr,
@@ -174,7 +175,7 @@ def store_no_grad_prior(grad_prior_ptr, first, end, S: tl.constexpr):
         store_grad_prior(grad_prior_ptr, tl.zeros([GROUPS, TAPS], grad_prior_ptr.dtype.element_ty), u, S)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def local_relation_key_kernel(
     query_ptr,
     key_ptr,

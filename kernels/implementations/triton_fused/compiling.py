@@ -13,13 +13,12 @@ from triton.runtime.cache import triton_key
 from ...problem import Problem, require_choice
 from ...tensors import accumulation_dtype
 from .binary import CompiledKernel
-from .geometry import Geometry
+from .geometry import SIZES, Geometry
 from .launch import interpreting
 from .plans import KERNELS, Launch
 from .pretended import INTERPRETED, pretended
 from .settings import Kernel, heuristic
 
-_SIZES = ("batch", "height", "width", "out_height", "out_width")
 _OF_THE_VALUE = ("query", "key", "value", "out", "grad_out", "grad_value")
 _OF_ACCUMULATION = ("prior", "softmax", "mean", "grad_prior")
 # Partial sums, in the dtype of accumulation, where a group is cut into slices.
@@ -70,7 +69,7 @@ def launch_arguments(kernel: Kernel, problem: Problem, geometry: Geometry) -> di
         **dict.fromkeys(_OF_THE_VALUE_IF_WHOLE, value if geometry.slices == 1 else accumulation),
     }
     known: dict[str, Any] = {f"{name}_ptr": dtype for name, dtype in tensors.items()}
-    known |= {name: getattr(problem, name) for name in _SIZES}
+    known |= {name: getattr(problem, name) for name in SIZES}
     known |= {"S": geometry, "SAVE_SOFTMAX": True}
     return {name: known[name] for name in KERNELS[kernel].arg_names}
 

@@ -7,6 +7,7 @@ running maximum, a running sum and running weighted sums, rescaled once per wind
 import triton
 import triton.language as tl
 
+from .geometry import SIZES
 from .members import load_members, member_offset, store_members
 from .tiles import (
     LOG2E,
@@ -26,7 +27,7 @@ from .tiles import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def local_relation_forward_kernel(
     query_ptr,
     key_ptr,

@@ -12,7 +12,7 @@ from ...problem import Problem
 from ...tensors import accumulation_dtype
 from .backward import local_relation_key_kernel, local_relation_query_kernel
 from .forward import local_relation_forward_kernel
-from .geometry import Geometry, geometry_of
+from .geometry import SIZES, Geometry, geometry_of
 from .settings import KERNELS as NAMES
 from .settings import Kernel, Settings, tiled
 from .tuned import settings_of
@@ -34,7 +34,7 @@ class Launch:
         self.constants = {"S": self.geometry, **constants}
         self.options = settings.options
         self._kernel = KERNELS[kernel]
-        self._rest = (*sizes_of(problem), *self.constants.values())
+        self._rest = (*(getattr(problem, name) for name in SIZES), *self.constants.values())
         self._index = device.index  # None on a CPU
         self._start: Any = None
 
@@ -99,11 +99,6 @@ def plan_of(problem: Problem, device: torch.device) -> Plan:
     """The plan of a problem on a device, under the settings that its kernels run with there."""
     plan = _PLANS.get((problem, device))
     return keep(_PLANS, (problem, device), _planned(problem, device)) if plan is None else plan
-
-
-def sizes_of(problem: Problem) -> tuple[int, int, int, int, int]:
-    """The sizes that the kernels take, in order."""
-    return problem.batch, problem.height, problem.width, problem.out_height, problem.out_width
 
 
 def _planned(problem: Problem, device: torch.device) -> Plan:
