@@ -49,7 +49,7 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
 def _transformed(tensor: Tensor) -> bool:
     if is_functorch_wrapped_tensor(tensor):
         return True
-    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[attr-defined]  # noqa: SLF001
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # noqa: SLF001
 
 
 @constant_when_traced

@@ -38,7 +38,7 @@ def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> st
 
 
 def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
-    """Predicted peak of memory above the inputs: output, shift and scale of each softmax, and in backward gradients and their partial sums."""
+    """Predicted peak of memory above the inputs: output, softmaxes, and in backward gradients and partial sums."""
     from .launch import extra_elements
 
     wide, narrow = extra_elements(problem, device, backward=backward)
