@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-FAILED = 2
+from .errors import one_line_errors
 
 
 def main(
@@ -25,25 +25,19 @@ def main(
 ) -> None:
     """Make the page, the figures and the tables of one or more runs."""
     # Imported here so that --help does not wait for matplotlib and scipy.
-    from bench.errors import RunFolderError
-
     from .data.rows import load_runs
-    from .folder import OutputError
     from .output import default_out, write_one_figure, write_report
     from .published import write_index
 
     if (index is None) == (not runs) or (index and (out or figure)):
         raise typer.BadParameter("give run folders, or --index with a folder of runs and nothing else")
-    try:
+    with one_line_errors():
         if index:
             written = {"index": write_index(index)}
         elif figure:
             written = write_one_figure(load_runs(runs or []), figure, out or default_out(runs or []))
         else:
             written = write_report(load_runs(runs or []), out or default_out(runs or []))
-    except (RunFolderError, OutputError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(FAILED) from None
     for what, path in written.items():
         typer.echo(f"{what:<7}{path}")
 

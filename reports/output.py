@@ -1,16 +1,20 @@
-"""Writing what was asked for: a report in its folder, or a figure of it alone."""
+"""Writing what was asked for: the page, Markdown, figures and tables of a report in its folder, or one figure alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from .contents import all_figures, build
+from .assembly import all_figures, assemble
 from .data.profiles import with_profiles
-from .data.rows import Run
-from .files import write_figure, write_files
-from .folder import OutputError, replace_folder, require_replaceable
+from .data.rows import ReportedRun
+from .errors import OutputError
 from .pages.html import render
+from .pages.markdown import markdown
+from .replacing import replacement, require_replaceable
+from .report import Figure, Report, Table
 
 _ENTRIES = frozenset({"index.html", "plots", "report.md", "tables"})
+# No measurement has more.
+_DIGITS = "%.9g"
 
 
 def default_out(paths: Sequence[Path]) -> Path:
@@ -24,25 +28,21 @@ def default_out(paths: Sequence[Path]) -> Path:
     return paths[0] / "report"
 
 
-def write_report(runs: Sequence[Run], out: Path) -> dict[str, Path]:
+def write_report(runs: Sequence[ReportedRun], out: Path) -> dict[str, Path]:
     """Write the runs' report to the folder `out` and return where its parts are.
 
     Raises:
         OutputError: `out` is taken by something that is no report.
     """
     require_replaceable(out, _ENTRIES)
-    report = build(with_profiles(runs, out))
-
-    def write(folder: Path) -> None:
+    report = assemble(with_profiles(runs, out))
+    with replacement(out, _ENTRIES) as folder:
         write_files(report, folder)
-        (folder / "index.html").write_text(render(report), encoding="utf-8")
-
-    replace_folder(out, _ENTRIES, write)
     names = {"tables": "tables", "plots": "plots", "text": "report.md", "page": "index.html"}
     return {what: out / name for what, name in names.items()}
 
 
-def write_one_figure(runs: Sequence[Run], name: str, out: Path) -> dict[str, Path]:
+def write_one_figure(runs: Sequence[ReportedRun], name: str, out: Path) -> dict[str, Path]:
     """Write a figure of the report to the folder `out`/plots, in all its forms, and return where they are.
 
     Raises:
@@ -52,4 +52,32 @@ def write_one_figure(runs: Sequence[Run], name: str, out: Path) -> dict[str, Pat
     if name not in figures:
         raise OutputError(f"the report has no figure {name!r}: it has {', '.join(figures) or 'none'}")
     (out / "plots").mkdir(parents=True, exist_ok=True)
-    return {path.suffix[1:]: path for path in write_figure(figures[name], out / "plots")}
+    return {path.suffix[1:]: path for path in _write_figure(figures[name], out / "plots")}
+
+
+def write_files(report: Report, folder: Path) -> None:
+    """Write plots/, tables/, report.md and index.html into an empty folder."""
+    plots, tables = folder / "plots", folder / "tables"
+    plots.mkdir()
+    tables.mkdir()
+    for figure in report.figures:
+        _write_figure(figure, plots)
+    for table in report.tables:
+        _write_table(table, tables)
+    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    (folder / "index.html").write_text(render(report), encoding="utf-8")
+
+
+def _write_figure(figure: Figure, folder: Path) -> list[Path]:
+    """Write a figure as NAME.svg and NAME.png, and its numbers as NAME.csv."""
+    drawn = figure.drawing.drawn()
+    paths = [folder / f"{figure.name}.{ending}" for ending in ("svg", "png", "csv")]
+    paths[0].write_text(drawn.vector, encoding="utf-8")
+    paths[1].write_bytes(drawn.pixels)
+    figure.data.to_csv(paths[2], index=False, float_format=_DIGITS)
+    return paths
+
+
+def _write_table(table: Table, folder: Path) -> None:
+    """Write a table as NAME.csv, every column and row of it."""
+    table.frame.to_csv(folder / f"{table.name}.csv", index=False, float_format=_DIGITS)

@@ -10,13 +10,13 @@ from typing import Any
 from bench.errors import RunFolderError
 from bench.results.folder import replace_text
 
-from .contents import view_of
 from .data.environments import command_of
-from .data.rows import Run, load_run
+from .data.rows import ReportedRun, load_run
 from .learning.claims import claims
 from .learning.page import TABLE, load, sentences
 from .pages.html import index_page
 from .sections import verdict
+from .sections.material import material_of
 from .style import counted
 
 _LINKS = {
@@ -61,7 +61,7 @@ def write_index(folder: Path) -> Path:
     return page
 
 
-def _entry(run: Run) -> Entry:
+def _entry(run: ReportedRun) -> Entry:
     statuses = Counter(run.rows["status"])
     started = str(run.environment.get("started", ""))
     facts = {
@@ -72,7 +72,7 @@ def _entry(run: Run) -> Entry:
         "Command": f"`{command_of(run)}`",
     }
     links = {text: f"{run.path.name}/{file}" for text, file in _LINKS.items() if (run.path / file).is_file()}
-    return Entry(run.name, facts, verdict.section(view_of([run])).paragraphs, links, started)
+    return Entry(run.name, facts, verdict.section(material_of([run])).paragraphs, links, started)
 
 
 def _learning_entry(path: Path) -> Entry:
@@ -88,7 +88,7 @@ def _learning_entry(path: Path) -> Entry:
     return Entry(run.name, facts, [text.replace("**", "") for text in sentences(claims(run.rows))], links, started)
 
 
-def _versions(run: Run) -> dict[str, Any]:
+def _versions(run: ReportedRun) -> dict[str, Any]:
     versions = run.environment.get("versions")
     found = versions if isinstance(versions, dict) else {}
     return {name: found[name] for name in ("torch", "triton", "cuda", "python") if found.get(name)}

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ..report import Table
-from .rows import Run
+from .rows import ReportedRun
 
 _COMPARED = ("torch", "triton", "python", "cuda", "driver", "git_commit", "git_dirty", "cpu", "cores", "name")
 # What environment.json says beside the run's own machine and code, in keys of the same names.
@@ -17,14 +17,14 @@ _OTHERS = frozenset({"earlier", "parts"})
 _CAPTION = "Where and how it was measured: all of environment.json, but for what doctor found."
 
 
-def environment_table(runs: Sequence[Run]) -> Table:
+def environment_table(runs: Sequence[ReportedRun]) -> Table:
     """Everything environment.json holds, nested keys with dots, a column for each run."""
     names = ["value"] if len(runs) == 1 else [run.name for run in runs]
     frame = _environments(runs).set_axis(names, axis=1).rename_axis("key").reset_index(allow_duplicates=True)
     return Table("environment", _CAPTION, frame)
 
 
-def differences(runs: Sequence[Run]) -> list[str]:
+def differences(runs: Sequence[ReportedRun]) -> list[str]:
     """Which of the keys that change times differ between the runs."""
     frame = _environments(runs).fillna("")
     differing = frame.index[frame.ne(frame.iloc[:, 0], axis=0).any(axis=1)]
@@ -32,13 +32,13 @@ def differences(runs: Sequence[Run]) -> list[str]:
     return [key for key in own if key.rpartition(".")[2] in _COMPARED]
 
 
-def command_of(run: Run) -> str:
+def command_of(run: ReportedRun) -> str:
     """The command that made the run, as a shell takes it."""
     argv = run.environment.get("argv")
     return shlex.join(map(str, argv)) if isinstance(argv, list) and argv else "not kept"
 
 
-def _environments(runs: Sequence[Run]) -> pd.DataFrame:
+def _environments(runs: Sequence[ReportedRun]) -> pd.DataFrame:
     columns = [pd.Series(dict(_flatten(_without_checks(run.environment))), dtype="str") for run in runs]
     return pd.concat(columns, axis=1, sort=False)
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.results.columns import KINDS, PARAMETERS, STATUSES
+from bench.results.columns import CACHES, KINDS, MODES, PARAMETERS, SCOPES, STATUSES
 
 from ..style import LOOKS
-from .rows import CASE, Run
+from .rows import CASE, ReportedRun
 
-SCOPES = ("operator", "layer", "network")
-MODES = ("forward", "backward", "forward_backward", "training")
+NETWORK = SCOPES[-1]
 COORDINATES = [name for name in PARAMETERS if name not in ("implementation", "kind", "mode", "scope")]
 IMAGE = ("height", "width")
 OF_NETWORKS = ("depth", "torch_compile")
@@ -23,7 +22,7 @@ KEYS = [PLACE, "scope", *SETTING, "mode", "implementation"]
 _ORDERS: dict[str, Sequence[str]] = {
     "scope": SCOPES,
     "dtype": ("bfloat16", "float16", "float32", "float64"),
-    "cache": ("cold", "hot"),
+    "cache": CACHES,
     "mode": MODES,
     "implementation": tuple(LOOKS),
     "status": STATUSES,
@@ -31,7 +30,7 @@ _ORDERS: dict[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweptAxis:
     """A parameter, or parameters that vary together, with its title and whether its ratios matter."""
 
     name: str
@@ -46,27 +45,27 @@ class Axis:
         return self.name.replace("_", " ")
 
 
-AXES = (
-    Axis("kernel_size", ("kernel_size",), "kernel size k (pixels)"),
-    Axis("m", ("m",), "m (channels sharing a weight)", log=True),
-    Axis("channels", ("channels",), "channels C", log=True),
-    Axis("resolution", IMAGE, "resolution, height = width (pixels)", log=True),
-    Axis("height", ("height",), "height (pixels)", log=True),
-    Axis("width", ("width",), "width (pixels)", log=True),
-    Axis("stride", ("stride",), "stride (pixels)"),
-    Axis("batch", ("batch",), "batch (images)", log=True),
-    Axis("dilation", ("dilation",), "dilation (pixels)"),
-    Axis("padding", ("padding",), "padding (pixels)", numeric=False),
-    Axis("memory_format", ("memory_format",), "memory format", numeric=False),
-    Axis("composability", ("composability",), "composability Φ", numeric=False),
-    Axis("padding_mode", ("padding_mode",), "padding mode", numeric=False),
-    Axis("channel_order", ("channel_order",), "channel order", numeric=False),
-    Axis("prior", ("prior",), "geometric prior", numeric=False),
+SWEPT_AXES = (
+    SweptAxis("kernel_size", ("kernel_size",), "kernel size k (pixels)"),
+    SweptAxis("m", ("m",), "m (channels sharing a weight)", log=True),
+    SweptAxis("channels", ("channels",), "channels C", log=True),
+    SweptAxis("resolution", IMAGE, "resolution, height = width (pixels)", log=True),
+    SweptAxis("height", ("height",), "height (pixels)", log=True),
+    SweptAxis("width", ("width",), "width (pixels)", log=True),
+    SweptAxis("stride", ("stride",), "stride (pixels)"),
+    SweptAxis("batch", ("batch",), "batch (images)", log=True),
+    SweptAxis("dilation", ("dilation",), "dilation (pixels)"),
+    SweptAxis("padding", ("padding",), "padding (pixels)", numeric=False),
+    SweptAxis("memory_format", ("memory_format",), "memory format", numeric=False),
+    SweptAxis("composability", ("composability",), "composability Φ", numeric=False),
+    SweptAxis("padding_mode", ("padding_mode",), "padding mode", numeric=False),
+    SweptAxis("channel_order", ("channel_order",), "channel order", numeric=False),
+    SweptAxis("prior", ("prior",), "geometric prior", numeric=False),
 )
-PROBLEM_AXIS = Axis("problem", ("channels", *IMAGE, "stride"), "problem", numeric=False)
+PROBLEM_AXIS = SweptAxis("problem", ("channels", *IMAGE, "stride"), "problem", numeric=False)
 
 
-def pool(runs: Sequence[Run]) -> pd.DataFrame:
+def pool(runs: Sequence[ReportedRun]) -> pd.DataFrame:
     """All rows by place and scope; runs are places of their own only if they share a case on one device."""
     cases = pd.concat([run.rows for run in runs], ignore_index=True)
     overlap = cases.duplicated(CASE).any()

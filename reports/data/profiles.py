@@ -12,18 +12,18 @@ import pandas as pd
 from bench.results.columns import PARAMETERS
 
 from ..style import counted
-from .rows import Run
+from .rows import ReportedRun
 
 COLUMN = "profile"
 _PAGE = "profile.md"
 
 
-def with_profiles(runs: Sequence[Run], out: Path) -> list[Run]:
+def with_profiles(runs: Sequence[ReportedRun], out: Path) -> list[ReportedRun]:
     """The runs with a column `profile`, the page's address as seen from the folder `out`, where a row has one."""
     return [_linked(run, out) for run in runs]
 
 
-def _linked(run: Run, out: Path) -> Run:
+def _linked(run: ReportedRun, out: Path) -> ReportedRun:
     rows, warnings = run.rows.copy(), list(run.warnings)
     unread = 0
     for file in sorted(run.path.glob("profiles/*/profile.json")):

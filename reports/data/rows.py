@@ -1,8 +1,5 @@
-"""Reading run folders: a table of rows with typed columns, and what was amiss with them."""
+"""A run's rows as a table with typed columns, from the one reader of run folders."""
 
-import csv
-import io
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,26 +9,20 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import RunFolderError
-from bench.results.columns import COLUMNS, KINDS, PARAMETERS, TABLE
-from bench.results.folder import RunFolder
+from bench.results.columns import COLUMNS, KINDS, PARAMETERS, TABLE, Row
+from bench.results.reading import number, read_run
 
-from ..style import counted
-
-NEEDED = ("implementation", "status")
 UNSPECIFIED = "unspecified"
 CASE = [*PARAMETERS, "device"]
-_FILLED = ["implementation", "mode", "scope", "dtype", "status"]
-_CHOICES = ("composability", "padding_mode", "channel_order", "prior", "memory_format", "cache")
-_WORDS = ("kind", "bound", "reason", "device", "settings", "stop", "timer", "throttle", "tainted", "fingerprint")
-_PLACE = ("host", "gpu_uuid")
-_TEXT = frozenset({*_FILLED, *_CHOICES, *_WORDS, *_PLACE, "torch_compile"})
-_NUMBERS = frozenset(COLUMNS) - _TEXT - {"padding"}
-_NO_NUMBER = ("", "nan", "inf", "-inf")
+_FILLED = ["implementation", "mode", "scope", "dtype", "cache", "status"]
 
 
 @dataclass
-class Run:
-    """A run as a report sees it; `warnings` are sentences about what could not be used."""
+class ReportedRun:
+    """A run as a report sees it: rows with all of `COLUMNS` and `run`, its name, in a column of that name.
+
+    `warnings` are sentences about what could not be used.
+    """
 
     name: str
     path: Path
@@ -40,7 +31,7 @@ class Run:
     warnings: list[str] = field(default_factory=list)
 
 
-def load_runs(paths: Sequence[Path]) -> list[Run]:
+def load_runs(paths: Sequence[Path]) -> list[ReportedRun]:
     """Read the run folders, each under a name of its own.
 
     Raises:
@@ -50,111 +41,51 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     if len(set(resolved)) < len(resolved):
         raise RunFolderError("the same run folder is given more than once")
     names = Counter(path.name for path in resolved)
-    runs = [load_run(path, path.name if names[path.name] == 1 else str(path)) for path in resolved]
-    for run in runs if len(runs) > 1 else []:
-        run.rows["run"] = run.name
-    return runs
+    return [load_run(path, path.name if names[path.name] == 1 else str(path)) for path in resolved]
 
 
-def load_run(path: Path, name: str) -> Run:
-    """Read one run folder's table and environment.
+def load_run(path: Path, name: str) -> ReportedRun:
+    """Read one run folder's rows and environment.
 
     Raises:
         RunFolderError: The folder is missing, holds no run, or its table lacks a needed column.
     """
     if not path.is_dir():
         raise RunFolderError(f"{path} is not a folder: give one that `python -m bench run` wrote")
-    folder = RunFolder(path)
-    try:
-        environment = folder.environment()
-    except UnicodeError:
-        raise RunFolderError(f"{folder.environment_path} is not UTF-8 text") from None
-    run = Run(name, path, pd.DataFrame(columns=COLUMNS, dtype="str"), environment)
-    run.rows = _case_rows(_typed(_whole_lines(folder, run), run), run)
-    return run
+    run = read_run(path, samples=False)
+    rows = _filled(_typed(list(run.rows.values()))).assign(run=name)
+    return ReportedRun(name, path, rows, run.environment, [f"{warning}." for warning in run.warnings])
 
 
-def _whole_lines(folder: RunFolder, run: Run) -> pd.DataFrame:
-    """The table's text without lines that were torn."""
-    # Not pandas.read_csv: it fills a line that was cut off with missing values instead of telling.
-    try:
-        text = folder.csv_path.read_bytes().decode("utf-8-sig", errors="replace")
-        records = [record for record in csv.reader(io.StringIO(text, newline="")) if record]
-    except FileNotFoundError:
-        raise RunFolderError(f"{folder.path} has no results.csv: the run wrote no table") from None
-    except csv.Error as error:
-        raise RunFolderError(f"{folder.csv_path} is not a CSV table: {error}") from None
-    if not records:
-        run.warnings.append("results.csv is empty: it has not even a header.")
-        return run.rows
-    if not text.endswith("\n") and len(records) > 1:
-        records.pop()
-        run.warnings.append("The last line of results.csv was cut off while it was written; it is left out.")
-    header, *lines = records
-    missing = [name for name in NEEDED if name not in header]
-    if missing:
-        raise RunFolderError(f"results.csv of {run.name} has no column {' and no column '.join(missing)}")
-    version = run.environment["schema_version"]
-    absent = [name for name in COLUMNS if name not in header and TABLE[name].since <= version]
-    if absent:
-        run.warnings.append(f"results.csv lacks {counted(len(absent), 'column')}: {', '.join(absent)}.")
-    whole = [line for line in lines if len(line) == len(header)]
-    if len(whole) < len(lines):
-        torn = counted(len(lines) - len(whole), "line")
-        run.warnings.append(f"{torn} of results.csv cut off or glued together; left out.")
-    rows = pd.DataFrame(whole, columns=header, dtype="str")
-    return rows.loc[:, ~rows.columns.duplicated(keep="last")]
+def _typed(rows: Sequence[Row]) -> pd.DataFrame:
+    """A column for each that there is and for those of no name there, which a table may have."""
+    names = dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())])
+    return pd.DataFrame({name: _column(name, rows) for name in names})
 
 
-def _typed(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
-    """The rows with every known column, numbers as numbers where a column holds them, missing where it is empty."""
-    typed = {}
-    for name in [*COLUMNS, *(name for name in rows.columns if name not in COLUMNS)]:
-        texts = rows[name] if name in rows else pd.Series(index=rows.index, dtype="str")
-        if name in _TEXT:
-            typed[name] = texts.mask(texts == "")
-            continue
-        empty = texts.isna() | texts.str.lower().isin(_NO_NUMBER)
-        numbers = pd.to_numeric(texts.mask(empty), errors="coerce").replace([math.inf, -math.inf], math.nan)
-        unread = (numbers.isna() & ~empty).sum()
-        if unread and name not in _NUMBERS:
-            typed[name] = texts.mask(texts == "")
-            continue
-        if unread:
-            run.warnings.append(f"{counted(unread, 'value')} in column {name} is no number; left out.")
-        typed[name] = numbers.convert_dtypes()
-    return pd.DataFrame(typed)
+def _column(name: str, rows: Sequence[Row]) -> pd.Series:
+    """Numbers where the column is of numbers, else texts; a column of no name has numbers if it has nothing else."""
+    texts = pd.Series(["" if row.get(name) is None else str(row[name]) for row in rows], dtype="str")
+    texts = texts.mask(texts == "")
+    if name not in TABLE:
+        numbers = pd.to_numeric(texts, errors="coerce")
+        return texts if (numbers.isna() & texts.notna()).any() else numbers.convert_dtypes()
+    column = TABLE[name].type
+    if column.json in {"integer", "number"} or any(isinstance(choice, int) for choice in column.choices):
+        return pd.Series([number(row, name) for row in rows], dtype="float64").convert_dtypes()
+    return texts
 
 
-def _case_rows(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
-    """One row for each case; rows without a device, as a failed case may be, get the run's only one."""
+def _filled(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, those that do not say what they are by a word; without a device, they get the run's only one."""
     devices = rows["device"].dropna().unique()
     rows[_FILLED] = rows[_FILLED].fillna(UNSPECIFIED)
     rows["kind"] = rows["kind"].fillna(KINDS[0])
-    rows["cache"] = rows["cache"].fillna(_former_cache(run.environment))
-    rows["torch_compile"] = rows["torch_compile"].fillna("False")
     rows["device"] = rows["device"].fillna(devices[0] if len(devices) == 1 else UNSPECIFIED)
-    repeated = rows.duplicated(CASE, keep="last")
-    if repeated.any():
-        again = counted(int(repeated.sum()), "row")
-        run.warnings.append(f"{again} of a case that was run again; only the last row of each case counts.")
-    return rows[~repeated].reset_index(drop=True)
-
-
-def _former_cache(environment: dict[str, Any]) -> str:
-    """The state of the cache in runs that did not name it: flushed on a GPU, and never on a CPU."""
-    device = environment.get("device")
-    return "cold" if isinstance(device, dict) and device.get("type") == "cuda" else "hot"
-
-
-def columns(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Those columns, empty where the rows have none: a later version of the schema brought them."""
-    return rows.reindex(columns=list(names))
+    return rows
 
 
 def measured(rows: pd.DataFrame, name: str) -> pd.Series:
     """The column's numbers where cases are ok and the number is above 0, so that it has a logarithm."""
-    if name not in rows or not pd.api.types.is_numeric_dtype(rows[name]):
-        return pd.Series(float("nan"), rows.index)
     values = rows[name].astype("float64")
     return values.where((rows["status"] == "ok") & (values > 0))

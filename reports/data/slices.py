@@ -8,16 +8,16 @@ import pandas as pd
 
 from ..style import Value, show
 from .parameters import (
-    AXES,
     COORDINATES,
     IMAGE,
     KEYS,
+    NETWORK,
     OF_NETWORKS,
     PLACE,
     PROBLEM_AXIS,
-    SCOPES,
     SETTING,
-    Axis,
+    SWEPT_AXES,
+    SweptAxis,
 )
 
 _MOST_PROBLEMS = 12
@@ -27,7 +27,7 @@ _MOST_PROBLEMS = 12
 class Slice:
     """The rows that differ from the base along one axis only, where each is on it, and its values in order."""
 
-    axis: Axis
+    axis: SweptAxis
     rows: pd.DataFrame
     along: pd.Series
     ticks: list[Value]
@@ -76,7 +76,7 @@ class Group:
     @cached_property
     def slices(self) -> list[Slice]:
         """A slice for each axis that has more than one value while everything else is as at the base."""
-        found = (_slice(axis, self) for axis in AXES)
+        found = (_slice(axis, self) for axis in SWEPT_AXES)
         return [one for one in found if len(one.ticks) > 1]
 
     @cached_property
@@ -108,7 +108,7 @@ class Group:
 def group_rows(cases: pd.DataFrame) -> list[Group]:
     """The pooled rows of operator and layer, parted by place, scope and setting; a network's rows are none of them."""
     keys = KEYS[:-2]
-    sized = cases[cases["scope"] != SCOPES[-1]]
+    sized = cases[cases["scope"] != NETWORK]
     parts = [(key, rows) for key, rows in sized.groupby(keys, observed=True) if isinstance(key, tuple)]
     varying = [name for name in keys if name == "scope" or len(sized[name].unique()) > 1]
     places = list(sized[PLACE].unique())
@@ -152,11 +152,11 @@ def _problem_labels(points: pd.DataFrame) -> pd.Series:
     return channels + "×" + size + (" s" + stride).mask(stride == "1", "")
 
 
-def _elsewhere(axis: Axis) -> list[str]:
+def _elsewhere(axis: SweptAxis) -> list[str]:
     return [name for name in COORDINATES if name not in axis.columns]
 
 
-def _on(points: pd.DataFrame, axis: Axis) -> pd.Series:
+def _on(points: pd.DataFrame, axis: SweptAxis) -> pd.Series:
     """Which points may lie on the axis: parameters that vary together are equal."""
     return points[list(axis.columns)].eq(points[axis.columns[0]], axis=0).all(axis=1)
 
@@ -164,7 +164,7 @@ def _on(points: pd.DataFrame, axis: Axis) -> pd.Series:
 def _base(points: pd.DataFrame) -> pd.Series:
     rows = pd.Series(0, points.index)
     offsets = pd.Series(0.0, points.index)
-    for axis in AXES:
+    for axis in SWEPT_AXES:
         on = points[_on(points, axis)]
         together = on.groupby(_elsewhere(axis), sort=False)[axis.columns[0]].transform("size")
         rows = rows.add(together, fill_value=0)
@@ -176,7 +176,7 @@ def _base(points: pd.DataFrame) -> pd.Series:
     return points[most].iloc[int(offsets[most].argmin())]
 
 
-def _slice(axis: Axis, group: Group) -> Slice:
+def _slice(axis: SweptAxis, group: Group) -> Slice:
     here = group.like_base(axis.columns)
     here[here] = _on(group.points[here], axis)
     along = group.points.loc[here, axis.columns[0]]

@@ -9,9 +9,9 @@ from .rows import measured
 BASELINE = "unfold"
 
 
-def ratios_to_baseline(cases: pd.DataFrame, metric: str) -> pd.Series:
+def ratios_to_baseline(cases: pd.DataFrame, column: str) -> pd.Series:
     """Baseline's value over the row's, where both are measured."""
-    values = measured(cases, metric)
+    values = measured(cases, column)
     return _of_baseline(cases, values) / values
 
 

@@ -21,12 +21,11 @@ _DPI = 110
 # Fewer figures than this are drawn sooner than other processes have started.
 _WORTH_PROCESSES = 8
 _MOST_PROCESSES = 4
-_SETTINGS = {
+_LOOK = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlesize": "medium",
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "font.size": 9.5,
@@ -45,9 +44,15 @@ _THEME = (
 )
 
 
+def styled(titles: str = "medium") -> AbstractContextManager[None]:
+    """matplotlib's settings for every picture, with titles of that size, until the context ends."""
+    settings: dict[Any, Any] = {**_LOOK, "axes.titlesize": titles}
+    return mpl.rc_context(settings)
+
+
 def render(size: tuple[float, float], fill: Callable[[Canvas], None]) -> Drawn:
     """What `fill` puts on an empty figure of that size in inches."""
-    with _settings():
+    with styled():
         figure = Canvas(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         fill(figure)
@@ -74,11 +79,6 @@ def draw_all(figures: Sequence[Figure]) -> list[Figure]:
 
 def _drawn(drawing: Drawing) -> Drawn:
     return drawing.drawn()
-
-
-def _settings() -> AbstractContextManager[None]:
-    settings: dict[Any, Any] = dict(_SETTINGS)
-    return mpl.rc_context(settings)
 
 
 def _themed(svg: str) -> str:

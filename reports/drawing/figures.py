@@ -22,7 +22,7 @@ _BESIDE = " Dashed grey: yardsticks, which are other functions than the layer."
 
 
 @dataclass(frozen=True)
-class Metric:
+class Quantity:
     """A column to plot: its name in words, its unit, and the rows' intervals if it has them."""
 
     column: str
@@ -32,7 +32,7 @@ class Metric:
 
 
 def latency_band(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """The interval of the median, or p20 and p80 where a run of an older version did not keep it."""
+    """The interval of the median, or p20 and p80 where there are too few samples for one."""
     ends = {"low": ("latency_low_ms", "latency_p20_ms"), "high": ("latency_high_ms", "latency_p80_ms")}
     return {end: measured(rows, new).fillna(measured(rows, old)) for end, (new, old) in ends.items()}
 
@@ -47,12 +47,12 @@ def _rate_band(column: str) -> Band:
     return band
 
 
-LATENCY = Metric("latency_ms", "latency", "ms", latency_band)
-THROUGHPUT = Metric("images_per_s", "throughput", "images/s", _rate_band("images_per_s"))
-ARITHMETIC = Metric("tflops", "arithmetic", "TFLOP/s", _rate_band("tflops"))
-TRAFFIC = Metric("gbps", "least traffic", "GB/s", _rate_band("gbps"))
-MEMORY = Metric("peak_mib", "peak memory", "MiB")
-BANDS = "Bands are the interval of the median (p20 to p80 in runs from before version 3)."
+LATENCY = Quantity("latency_ms", "latency", "ms", latency_band)
+THROUGHPUT = Quantity("images_per_s", "throughput", "images/s", _rate_band("images_per_s"))
+ARITHMETIC = Quantity("tflops", "arithmetic", "TFLOP/s", _rate_band("tflops"))
+TRAFFIC = Quantity("gbps", "least traffic", "GB/s", _rate_band("gbps"))
+MEMORY = Quantity("peak_mib", "peak memory", "MiB")
+BANDS = "Bands are the interval of the median (p20 to p80 where samples are too few for one)."
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,17 @@ def data_of(panels: Sequence[Panel]) -> pd.DataFrame:
     return whole[[*first, *(name for name in whole if name not in first)]]
 
 
-def panel_of(one: Slice, mode: str, metric: Metric, title: str) -> Panel:
-    """The panel of a slice's metric in one mode."""
-    lines = lines_of(one.rows[one.rows["mode"] == mode], one, metric)
+def panel_of(one: Slice, mode: str, quantity: Quantity, title: str) -> Panel:
+    """The panel of a slice's quantity in one mode."""
+    lines = lines_of(one.rows[one.rows["mode"] == mode], one, quantity)
     numeric = one.axis.numeric and not any(isinstance(value, str) for value in one.ticks)
     log_x = one.axis.log and numeric and all(float(value) > 0 for value in one.ticks if isinstance(value, int | float))
-    return Panel(title, one.axis.title, f"{metric.title} ({metric.unit})", lines, one.ticks, log_x, numeric)
+    return Panel(title, one.axis.title, f"{quantity.title} ({quantity.unit})", lines, one.ticks, log_x, numeric)
 
 
-def lines_of(rows: pd.DataFrame, one: Slice, metric: Metric) -> list[Line]:
+def lines_of(rows: pd.DataFrame, one: Slice, quantity: Quantity) -> list[Line]:
     """A line for each implementation with points on the slice, in the order of its values."""
-    points = pd.DataFrame({"x": one.along[rows.index], "y": measured(rows, metric.column), **metric.band(rows)})
+    points = pd.DataFrame({"x": one.along[rows.index], "y": measured(rows, quantity.column), **quantity.band(rows)})
     order = {value: place for place, value in enumerate(one.ticks)}
     points = points[points["x"].isin(one.ticks)].dropna(subset="y").sort_values("x", key=lambda x: x.map(order))
     lines = []

@@ -5,11 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import RunFolderError
-
-from .page import load, write
-
-FAILED = 2
+from ..errors import one_line_errors
 
 
 def main(
@@ -19,12 +15,12 @@ def main(
     ] = None,
 ) -> None:
     """Make the page, the tables and the plot of a learning run."""
+    # Imported here so that --help does not wait for matplotlib and scipy.
+    from .page import load, write
+
     target = out or run / "report"
-    try:
+    with one_line_errors():
         write(load(run), target)
-    except (RunFolderError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(FAILED) from None
     typer.echo(f"page   {target / 'learning.md'}\nplot   {target / 'accuracy.png'}\ntable  {target / 'accuracy.csv'}")
 
 

@@ -1,8 +1,6 @@
 """The page, tables and plot of what `python -m bench learn` trained."""
 
-import os
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bench.errors import RunFolderError
 from bench.results.folder import RunFolder
 
+from ..pages.markdown import grid
+from ..replacing import replacement
 from ..style import counted, show
 from .claims import CLAIM_LEVEL, CLAIMS, LEVEL, LITTLE, claims, differences, summary
 from .plot import draw
@@ -72,23 +72,14 @@ def write(run: Learned, out: Path) -> None:
     """Write learning.md, accuracy.png and .svg and the tables as CSV to `out`, whose older report they replace.
 
     Raises:
-        RunFolderError: `out` holds something else.
+        OutputError: `out` is a file, or holds something else.
     """
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in _FILES) if out.exists() else []
-    if foreign:
-        raise RunFolderError(f"{out} holds {foreign[0]}, which is no part of a report: give another folder with --out")
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    try:
-        tables = {"accuracy": summary(run.rows), "claims": claims(run.rows), "differences": differences(run.rows)}
+    tables = {"accuracy": summary(run.rows), "claims": claims(run.rows), "differences": differences(run.rows)}
+    with replacement(out, _FILES) as folder:
         for name, frame in tables.items():
-            frame.to_csv(partial / f"{name}.csv", index=False)
-        draw(run.rows, partial)
-        (partial / "learning.md").write_text(page(run, tables), encoding="utf-8")
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            frame.to_csv(folder / f"{name}.csv", index=False)
+        draw(run.rows, folder)
+        (folder / "learning.md").write_text(page(run, tables), encoding="utf-8")
 
 
 def page(run: Learned, tables: dict[str, pd.DataFrame]) -> str:
@@ -144,9 +135,7 @@ def progress(run: Learned) -> str:
 def markdown(table: pd.DataFrame) -> str:
     """A table in Markdown, numbers rounded to two decimals."""
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
-    lines = [list(map(str, table.columns)), ["---:" if number else "---" for number in numeric]]
-    lines += [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return grid(map(str, table.columns), numeric, (map(_cell, row) for row in table.itertuples(index=False)))
 
 
 def _cell(value: Any) -> str:

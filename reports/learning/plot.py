@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,27 +10,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ..style import GRID, INK, LOOKS, PAPER, Look
+from ..drawing.canvas import styled
+from ..style import INK, LOOKS, Look
 from .claims import LEVEL, accuracies, interval
 
 _DPI = 130
 # A logistic axis has no 1.
 _TOP = 0.998
 _TICKS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
-_SETTINGS = {
-    "axes.edgecolor": INK,
-    "axes.facecolor": PAPER,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.facecolor": PAPER,
-    "font.size": 9.5,
-    "grid.color": GRID,
-    "svg.hashsalt": "reports",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 # The lines over windows: what each is called, the variants' name around k, and its look.
 _LINES = {
     "layer": ("relation-k{}", LOOKS["triton"]),
@@ -52,7 +38,7 @@ _OPTIONS = {
 def draw(rows: pd.DataFrame, folder: Path) -> None:
     """Write accuracy.png and accuracy.svg: means with their intervals, and every seed as a dot."""
     table = accuracies(rows)
-    with mpl.rc_context(_SETTINGS):  # type: ignore[arg-type]
+    with styled(titles="large"):
         figure = Figure(figsize=(9.2, 3.9), layout="constrained")
         FigureCanvasAgg(figure)
         windows, options = figure.subplots(1, 2, sharey=True)

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
+import json
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from ..report import Report, Table
 from ..style import show
-from .packing import packed, packed_table
 
 # Rows of a table that the page holds as they are; the script pages through the rest of a browsable one.
 ROW_LIMIT = 200
@@ -46,8 +49,8 @@ def _page(template: str, **values: Any) -> str:
         "image": _image,
         "words": _words,
         "essays": _essays,
-        "packed": packed,
-        "packed_table": packed_table,
+        "packed": _packed,
+        "packed_table": _packed_table,
         "csp_hash": _csp_hash,
     }
     style, script = (_inline(name) for name in ("page.css", "page.js"))
@@ -83,3 +86,30 @@ def _image(svg: str) -> Markup:
     bare = re.sub(r"\s+", " ", re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)).replace("> <", "><")
     quoted = bare.replace("'", "&apos;").replace('"', "'")
     return Markup("data:image/svg+xml;charset=utf-8,{}").format(Markup(quoted.translate(_ESCAPES)))  # noqa: S704
+
+
+def _packed(text: str) -> str:
+    """The text deflated, in base64."""
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def _packed_table(table: Table) -> str:
+    """A table packed as JSON: of each column the values as people see them, in ascending order, and each row's place.
+
+    A place of -1 is a value that is missing. The names and values of the table's constants come along.
+    """
+    columns = [
+        {"name": str(name), "numeric": numeric, **_column(table.frame.iloc[:, index])}
+        for index, (name, numeric) in enumerate(zip(table.frame.columns, table.numeric, strict=True))
+    ]
+    constants = {name: show(value) for name, value in table.constants.items()}
+    content = {"rows": len(table.frame), "columns": columns, "constants": constants}
+    return _packed(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+
+
+def _column(values: pd.Series) -> dict[str, Any]:
+    """What is shown, each once and in the values' order, numbers before text; and of each row which of them."""
+    codes, found = pd.factorize(values, sort=True)
+    places: dict[str, int] = {}
+    place = np.array([*(places.setdefault(show(value), len(places)) for value in found.tolist()), -1])
+    return {"words": list(places), "codes": place[codes].tolist()}

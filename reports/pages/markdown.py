@@ -1,6 +1,6 @@
 """The report as Markdown, for a pull request; what came from a run is escaped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..report import Figure, Report, Section, Table
 from ..style import Value, show
@@ -36,15 +36,18 @@ def _figure(figure: Figure) -> Iterator[str]:
 def _table(whole: Table) -> Iterator[str]:
     table = whole.folded()
     yield escape(table.caption)
-    header = " | ".join(escape(str(name)) for name in table.frame)
-    rule = " | ".join("---:" if numeric else "---" for numeric in table.numeric)
-    rows = [" | ".join(escape(show(value)) for value in row) for row in table.rows(_MOST_ROWS)]
-    yield "\n".join(f"| {line} |" for line in (header, rule, *rows))
+    yield grid(map(escape, map(str, table.frame)), table.numeric, (map(escape, row) for row in table.rows(_MOST_ROWS)))
     if len(table.frame) > _MOST_ROWS:
         yield f"The first {_MOST_ROWS} of {len(table.frame)} rows; all are in tables/{table.name}.csv."
     if table.constants:
         same = ", ".join(f"{escape(name)} {escape(show(value))}" for name, value in table.constants.items())
         yield f"The same in every row: {same}."
+
+
+def grid(names: Iterable[str], numeric: Iterable[bool], rows: Iterable[Iterable[str]]) -> str:
+    """A table of cells that are Markdown already; what is numeric stands to the right."""
+    rule = ["---:" if number else "---" for number in numeric]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (names, rule, *rows))
 
 
 def escape(text: Value) -> str:

@@ -22,7 +22,7 @@ from ..drawing.figures import (
 )
 from ..report import Figure, Section
 from ..style import counted
-from .view import View
+from .material import Material
 
 _METRICS = (LATENCY, THROUGHPUT, ARITHMETIC, TRAFFIC, MEMORY)
 _EMPTY = "No axis was measured at two values, all else equal. To fill this: `python -m bench run axes`."
@@ -34,18 +34,18 @@ _TEXT = (
 _MOST_FIGURES = 24
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """A figure for each group, axis and mode, and one for problems whose sizes move together."""
     figures = (
         figure
-        for group, mode in by_importance(view.groups)
+        for group, mode in by_importance(material.groups)
         for one in (*group.slices, *([group.problems] if group.problems else []))
-        for figure in _figures(group, one, mode, view)
+        for figure in _figures(group, one, mode, material)
     )
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    shown, rest = material.studio.limited(figures, _MOST_FIGURES)
     if not shown:
         return Section("axes", "Axes", empty=_EMPTY)
-    text = [_TEXT, *(_base(group) for group in view.groups if group.slices)]
+    text = [_TEXT, *(_base(group) for group in material.groups if group.slices)]
     return Section("axes", "Axes", [*text, *rest], figures=shown)
 
 
@@ -56,18 +56,18 @@ def _base(group: Group) -> str:
     return f"Base point ({group.label}): {describe(group.base)}.{beside}"
 
 
-def _figures(group: Group, one: Slice, mode: str, view: View) -> list[Figure]:
+def _figures(group: Group, one: Slice, mode: str, material: Material) -> list[Figure]:
     words = mode.replace("_", " + ")
-    panels = [panel_of(one, mode, metric, metric.title) for metric in _METRICS]
+    panels = [panel_of(one, mode, quantity, quantity.title) for quantity in _METRICS]
     panels = [panel for panel in panels if panel.lines]
     if not panels:
         return []
-    where, marks = working_set(one, mode, view.devices.get(group.key[0], {}))
+    where, marks = working_set(one, mode, material.devices.get(group.key[0], {}))
     panels = [replace(panel, marks=marks) for panel in panels]
     by = "By problem" if one.axis.name == "problem" else f"Along {one.axis.words}"
     title = f"{by}, {words} ({group.label})"
     caption = f"{BANDS}{where}{missing(one, mode)}"
-    return [view.studio.panels(("axis", group.slug, one.axis.name, mode), title, caption, panels, 3)]
+    return [material.studio.panels(("axis", group.slug, one.axis.name, mode), title, caption, panels, 3)]
 
 
 def working_set(one: Slice, mode: str, device: Mapping[str, Any]) -> tuple[str, dict[str, float]]:

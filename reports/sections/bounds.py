@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..data.parameters import KEYS, implementations
+from ..data.parameters import KEYS, PROBLEM, implementations
 from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..data.speedups import mean_ratio
-from ..drawing.figures import Metric, by_importance, panel_of
-from ..drawing.plots import Panel
+from ..drawing.figures import Quantity, by_importance, panel_of
+from ..drawing.plots import Line, Panel
 from ..report import Figure, Section, Table
 from ..style import counted
-from .roofline import roofline
+from .material import Material
 from .rows import placed
-from .view import View
 
 _EMPTY = "No case has a bound: they are known for GPUs. To fill this, on one: `python -m bench run stages`."
 _TEXT = (
@@ -25,24 +25,35 @@ _TEXT = (
     "four is named under each point, and the curve is that bound over the measured time: at 100 % nothing is left to "
     "gain."
 )
-_SHARE = Metric("bound_fraction", "share of the bound", "%")
+_SHARE = Quantity("bound_fraction", "share of the bound", "%")
 _ROOFS = {"copy": "the memory's bandwidth", "fma": "the rate of multiply–adds", "exp": "the rate of exponentials"}
 # A share above 1 by less than this is within what a timer resolves.
 _ABOVE = 1.005
 # More figures than this make the page slow.
 _MOST_FIGURES = 10
+# The columns that hold each bound, and its name in the legend.
+BOUNDS: Mapping[str, str] = {
+    "bound_memory_ms": "memory",
+    "bound_arithmetic_ms": "arithmetic",
+    "bound_exp_ms": "exponentials",
+    "bound_issue_ms": "instruction issue",
+}
+_LINES = ("memory", "arithmetic")
+_MOST_POINTS = 120
+# How far the lines reach beyond the points, to either side.
+_ENDS = np.array([1 / 1.5, 1.5])
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """What the roofs are, what is above them, the shares in numbers, along every axis, and on a roofline."""
-    table = _shares(view.cases)
-    figures = (figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view))
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    table = _shares(material.cases)
+    figures = (figure for group, mode in by_importance(material.groups) for figure in _figures(group, mode, material))
+    shown, rest = material.studio.limited(figures, _MOST_FIGURES)
     if table.frame.empty and not shown:
         return Section("bounds", "Bounds", empty=_EMPTY)
-    faults = _faults(view.cases)
+    faults = _faults(material.cases)
     text = [_TEXT] if len(table.frame) else []
-    text += [*_sources(view.devices), *_fault_text(faults), *rest]
+    text += [*_sources(material.devices), *_fault_text(faults), *rest]
     return Section("bounds", "Bounds", text, [one for one in (table, faults) if len(one.frame)], shown)
 
 
@@ -103,7 +114,7 @@ def _shares(cases: pd.DataFrame) -> Table:
     return placed("bounds", caption, found.groupby(KEYS, observed=True).agg(**numbers).reset_index())
 
 
-def _figures(group: Group, mode: str, view: View) -> list[Figure]:
+def _figures(group: Group, mode: str, material: Material) -> list[Figure]:
     words = f"{mode.replace('_', ' + ')} ({group.label})"
     slices = [*([group.problems] if group.problems else []), *(one for one in group.slices if one.axis.numeric)]
     panels = [_panel(one.of(implementations(one.rows)), mode) for one in slices]
@@ -111,14 +122,16 @@ def _figures(group: Group, mode: str, view: View) -> list[Figure]:
     figures = []
     if panels:
         caption = "Under each point, the bound that decides there."
-        figures.append(view.studio.panels(("bound", group.slug, mode), f"Share of the bound, {words}", caption, panels))
-    roof = roofline(group, mode, view.devices.get(group.key[0], {}))
+        figures.append(
+            material.studio.panels(("bound", group.slug, mode), f"Share of the bound, {words}", caption, panels)
+        )
+    roof = _roofline(group, mode, material.devices.get(group.key[0], {}))
     if roof is not None:
         caption = (
             "A point is a case, and cannot be above the lowest roof over it. Memory and arithmetic are lines, the "
             "highest that any case allows; what exponentials and issue allow depends on the case, and is a tick."
         )
-        figures.append(view.studio.panels(("roofline", group.slug, mode), f"Roofline, {words}", caption, [roof], 1))
+        figures.append(material.studio.panels(("roofline", group.slug, mode), f"Roofline, {words}", caption, [roof], 1))
     return figures
 
 
@@ -129,3 +142,53 @@ def _panel(one: Slice, mode: str) -> Panel:
     named = here["bound"].groupby(one.along[here.index]).agg(lambda bounds: next(iter(bounds.mode()), ""))
     below = {value: str(named.get(value, "")) for value in one.ticks}
     return replace(panel, share=True, below=below)
+
+
+def _roofline(group: Group, mode: str, device: Mapping[str, Any]) -> Panel | None:
+    """TFLOP/s against FLOP per byte for a group and mode; None without points or without any roof."""
+    rows = implementations(group.rows[group.rows["mode"] == mode])
+    flops, moved = measured(rows, "flops"), measured(rows, "min_bytes")
+    at = pd.DataFrame({"x": flops / moved, "y": measured(rows, "tflops")}).dropna()
+    roofs = _roofs_of_rows(rows, flops, flops / moved) or _roofs_of_doctor(device, at["x"])
+    if at.empty or not roofs:
+        return None
+    lines = []
+    for name, points in at.sort_values("x").groupby(rows["implementation"], observed=True):
+        shown = points.iloc[np.linspace(0, len(points) - 1, min(len(points), _MOST_POINTS)).astype(int)]
+        lines.append(Line(str(name), shown, joined=False))
+    titles = ("", "arithmetic intensity (FLOP/byte)", "arithmetic (TFLOP/s)")
+    ticked = [name for name in roofs if not name.startswith(_LINES)]
+    return Panel(*titles, lines, [], log_x=True, references=roofs, ticked=ticked)
+
+
+def _roofs_of_rows(rows: pd.DataFrame, flops: pd.Series, intensity: pd.Series) -> dict[str, pd.DataFrame]:
+    """What each bound allows: lines for memory and arithmetic, a tick for each problem otherwise."""
+    roofs = {}
+    for column, name in BOUNDS.items():
+        allowed = flops / measured(rows, column) / 1e9
+        points = pd.DataFrame({"x": intensity, "y": allowed}).dropna().groupby(rows[PROBLEM]).first()
+        if len(points):
+            roofs[name] = _line(points, name) if name in _LINES else points.sort_values("x").drop_duplicates()
+    return roofs
+
+
+def _line(points: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A roof over the width of the points: in proportion to the intensity for memory, level for arithmetic.
+
+    It is the highest that any of the cases allows: taps outside the image and a hot L2 raise some.
+    """
+    ends = points["x"].agg(["min", "max"]).to_numpy() * _ENDS
+    rate = (points["y"] / points["x"]).max() if name == _LINES[0] else points["y"].max()
+    return pd.DataFrame({"x": ends, "y": rate * ends if name == _LINES[0] else [rate, rate]})
+
+
+def _roofs_of_doctor(device: Mapping[str, Any], intensity: pd.Series) -> dict[str, pd.DataFrame]:
+    """What doctor measured of a device that has no bounds of its own, as a CPU: copy and multiply–adds."""
+    rates = device.get("doctor", {}).get("roofs", {})
+    if not {"copy", "fma"} <= rates.keys() or intensity.empty:
+        return {}
+    ends = intensity.agg(["min", "max"]).to_numpy() * _ENDS
+    return {
+        "memory (a copy)": pd.DataFrame({"x": ends, "y": rates["copy"] * ends / 1e12}),
+        "arithmetic (multiply–adds)": pd.DataFrame({"x": ends, "y": 2 * rates["fma"] / 1e12}),
+    }

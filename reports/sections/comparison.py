@@ -9,12 +9,12 @@ from bench.results.reading import read_run
 
 from ..data.environments import differences
 from ..data.parameters import COORDINATES, SETTING, implementations
-from ..data.rows import Run, measured
+from ..data.rows import ReportedRun, measured
 from ..data.speedups import mean_ratio
 from ..drawing.plots import Line, Panel
 from ..report import Figure, Section, Table
 from ..style import Value, counted, times
-from .view import View
+from .material import Material
 
 _EMPTY = "This is one run. To fill this: `python -m reports RUN RUN --out DIR`."
 _CASE = ["scope", *(name for name in COORDINATES if name not in SETTING), *SETTING, "mode", "implementation"]
@@ -30,28 +30,29 @@ _MOST_POINTS = 250
 _MOST_FIGURES = 6
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """The runs side by side, and each against the first with compare's verdicts, or why that is refused."""
-    if len(view.runs) < 2:
+    if len(material.runs) < 2:
         return Section("runs", "Several runs", empty=_EMPTY)
-    differing = differences(view.runs)
+    differing = differences(material.runs)
     text = [f"The runs differ in {', '.join(differing)}."] if differing else []
-    sides = _side_by_side(view)
+    sides = _side_by_side(material)
     tables, figures = [sides] if len(sides.frame) else [], []
-    for number, run in enumerate(view.runs[1:], 1):
-        judged = judge(view.runs[0], run)
+    told = {warning for run in material.runs for warning in run.warnings}
+    for number, run in enumerate(material.runs[1:], 1):
+        judged = judge(material.runs[0], run)
         if isinstance(judged, str):
             text.append(judged)
             continue
-        text.append(_sentence(judged, view.runs[0], run))
-        text += judged.warnings
+        text.append(_sentence(judged, material.runs[0], run))
+        text += [warning for warning in judged.warnings if f"{warning}." not in told]
         tables += [table for table in [_pairs(judged, run, number)] if len(table.frame)]
-        figures += _figures(judged, view, run, number)
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+        figures += _figures(judged, material, run, number)
+    shown, rest = material.studio.limited(figures, _MOST_FIGURES)
     return Section("runs", "Several runs", [*text, *rest], tables, shown)
 
 
-def judge(a: Run, b: Run) -> Comparison | str:
+def judge(a: ReportedRun, b: ReportedRun) -> Comparison | str:
     """The comparison of two runs, or a sentence on why there is none."""
     command = f"`python -m bench compare {a.path} {b.path}`"
     if max(len(a.rows), len(b.rows)) > _MOST_PAIRS:
@@ -62,7 +63,7 @@ def judge(a: Run, b: Run) -> Comparison | str:
         return f"{b.name} is not compared with {a.name}: {error}."
 
 
-def _sentence(judged: Comparison, a: Run, b: Run) -> str:
+def _sentence(judged: Comparison, a: ReportedRun, b: ReportedRun) -> str:
     mean, pairs = judged.mean
     counts = ", ".join(f"{count} {verdict}" for verdict, count in judged.counts.items()) or "no cases"
     ratio = "no pair has a time in both" if mean is None else f"{times(mean)} its time over {counted(pairs, 'pair')}"
@@ -72,7 +73,7 @@ def _sentence(judged: Comparison, a: Run, b: Run) -> str:
     return f"{text}{f', left out: {lost}' if lost else ''}. {margin}"
 
 
-def _pairs(judged: Comparison, run: Run, number: int) -> Table:
+def _pairs(judged: Comparison, run: ReportedRun, number: int) -> Table:
     """Every pair with its verdict, the worst first."""
     rows = [
         {
@@ -93,7 +94,7 @@ def _pairs(judged: Comparison, run: Run, number: int) -> Table:
     return Table(f"compare{number}", caption, frame, folding, browsable=True)
 
 
-def _figures(judged: Comparison, view: View, run: Run, number: int) -> list[Figure]:
+def _figures(judged: Comparison, material: Material, run: ReportedRun, number: int) -> list[Figure]:
     """Each pair's ratio with its interval, in order of size."""
     pairs = [pair for pair in judged.pairs if pair.ratio is not None]
     if not pairs:
@@ -122,23 +123,23 @@ def _figures(judged: Comparison, view: View, run: Run, number: int) -> list[Figu
         float(place) for place in dict.fromkeys(np.linspace(1, len(pairs), min(8, len(pairs))).astype(int))
     ]
     panel = Panel("", "cases, in order of the ratio", "time of B over time of A", lines, ticks, False, references=edges)
-    title = f"{run.name} against {view.runs[0].name}"
+    title = f"{run.name} against {material.runs[0].name}"
     caption = "Each case's ratio of medians with its 99 % interval; within the dashed margin times are the same."
-    return [view.studio.panels(("compare", str(number)), title, caption, [panel], 1)]
+    return [material.studio.panels(("compare", str(number)), title, caption, [panel], 1)]
 
 
-def _side_by_side(view: View) -> Table:
+def _side_by_side(material: Material) -> Table:
     """Geometric-mean latencies of each run over the cases that all of them have."""
     frames = [
         implementations(run.rows).assign(ms=measured(implementations(run.rows), "latency_ms"), run=run.name)
-        for run in view.runs
+        for run in material.runs
     ]
     found = pd.concat(frames, ignore_index=True).dropna(subset="ms")
     # A coordinate that a scope does not have is a value like any other.
     found[_CASE] = found[_CASE].astype(object).where(found[_CASE].notna(), "")
     wide = found.pivot_table("ms", _CASE, "run", sort=False) if len(found) else pd.DataFrame()
-    names = [run.name for run in view.runs if run.name in wide]
-    if len(names) < len(view.runs):
+    names = [run.name for run in material.runs if run.name in wide]
+    if len(names) < len(material.runs):
         return Table("sides", _SIDES, pd.DataFrame())
     shared = wide.dropna()
     means = shared.groupby(level=_KEYS, sort=False)[names].agg(mean_ratio)

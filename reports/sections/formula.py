@@ -5,14 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..data.parameters import AXES, KEYS
+from ..data.parameters import KEYS, SWEPT_AXES
 from ..data.slices import Group
 from ..drawing.plots import Line, Panel
 from ..report import Figure, Section, Table
-from .fits import FORMULAS, PAPER, Fit, fits
-from .limits import failing
+from .fits import FORMULAS, PAPER, Fit, failing, fits
+from .material import Material
 from .rows import placed
-from .view import View
 
 _EMPTY = "No case has both a latency and a cost. To fill this: `python -m bench run axes -a scope=layer`."
 _PAPER = (
@@ -38,19 +37,19 @@ _MOST_POINTS = 120
 _MOST_FIGURES = 6
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """The fits, drawn and in numbers."""
-    found = fits(view.groups)
+    found = fits(material.groups)
     if not found:
         return Section("formula", "The paper's formula", empty=_EMPTY)
     groups = list({id(fit.group): fit.group for fit in found}.values())
-    figures, rest = view.studio.limited((_figure(group, found, view) for group in groups), _MOST_FIGURES)
+    figures, rest = material.studio.limited((_figure(group, found, material) for group in groups), _MOST_FIGURES)
     text = [_PAPER, _FITTED, *([_OPERATOR] if any(group.scope == "operator" for group in groups) else []), *rest]
     return Section("formula", "The paper's formula", text, [_table(found)], figures)
 
 
 def _table(found: Sequence[Fit]) -> Table:
-    axes = [axis.name for axis in AXES if any(axis.name in fit.residuals for fit in found)]
+    axes = [axis.name for axis in SWEPT_AXES if any(axis.name in fit.residuals for fit in found)]
     rows = [
         {
             **dict(zip(KEYS, (*fit.group.key, fit.mode, fit.implementation), strict=True)),
@@ -69,7 +68,7 @@ def _table(found: Sequence[Fit]) -> Table:
     return placed("fits", _CAPTION, pd.DataFrame(rows))
 
 
-def _figure(group: Group, found: Sequence[Fit], view: View) -> Figure:
+def _figure(group: Group, found: Sequence[Fit], material: Material) -> Figure:
     here = [fit for fit in found if fit.group is group]
     panels = [
         _panel(
@@ -84,7 +83,7 @@ def _figure(group: Group, found: Sequence[Fit], view: View) -> Figure:
     caption = "Every measured case; the lines are the fits of the table. Both axes are logarithmic."
     if any(len(fit.points) > _MOST_POINTS for fit in here):
         caption = f"At most {_MOST_POINTS} cases of each implementation, evenly by cost. {caption[21:]}"
-    return view.studio.panels(("formula", group.slug), f"Latency against cost ({group.label})", caption, panels)
+    return material.studio.panels(("formula", group.slug), f"Latency against cost ({group.label})", caption, panels)
 
 
 def _panel(title: str, formula: str, found: Sequence[Fit]) -> Panel:

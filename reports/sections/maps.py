@@ -11,8 +11,8 @@ from ..drawing.figures import by_importance
 from ..drawing.heatmaps import Heatmaps
 from ..report import Figure, Section, Table
 from ..style import shorten, times
+from .material import Material
 from .rows import placed
-from .view import View
 
 PLANES = (("m", "kernel_size"), ("resolution", "channels"))
 _TITLES = {
@@ -35,16 +35,16 @@ _TEXT = (
 _MOST_FIGURES = 8
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """Maps over k × m and C × resolution, and the speed-up of each implementation over all cases."""
-    ratios = ratios_to_baseline(implementations(view.cases), "latency_ms")
+    ratios = ratios_to_baseline(implementations(material.cases), "latency_ms")
     figures = (
-        _figure(view, group, mode, across, maps)
-        for (group, mode), across in product(by_importance(view.groups), PLANES)
+        _figure(material, group, mode, across, maps)
+        for (group, mode), across in product(by_importance(material.groups), PLANES)
         if (maps := _maps(group, mode, across, ratios))
     )
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
-    found = speedups(implementations(view.cases))
+    shown, rest = material.studio.limited(figures, _MOST_FIGURES)
+    found = speedups(implementations(material.cases))
     tables: list[Table] = [placed("speedup", _CAPTION, found)] if len(found) else []
     if not shown:
         return Section("map", "Speed-up map", tables=tables, empty=_EMPTY)
@@ -66,7 +66,9 @@ def _maps(group: Group, mode: str, across: tuple[str, str], ratios: pd.Series) -
     }
 
 
-def _figure(view: View, group: Group, mode: str, across: tuple[str, str], maps: dict[str, pd.DataFrame]) -> Figure:
+def _figure(
+    material: Material, group: Group, mode: str, across: tuple[str, str], maps: dict[str, pd.DataFrame]
+) -> Figure:
     over = " and ".join(name.replace("_", " ") for name in across)
     title = f"Speed-up over {BASELINE} by {over}, {mode.replace('_', ' + ')} ({group.label})"
     ends = [
@@ -79,4 +81,4 @@ def _figure(view: View, group: Group, mode: str, across: tuple[str, str], maps: 
     named = data.set_axis([across[1], across[0], "speedup", "implementation"], axis=1)
     drawing = Heatmaps(maps, _TITLES[across[0]], _TITLES[across[1]])
     texts = (title, caption, f"{title}: {'; '.join(ends)}.")
-    return view.studio.figure(("map", group.slug, *across, mode), texts, drawing, named)
+    return material.studio.figure(("map", group.slug, *across, mode), texts, drawing, named)

@@ -12,8 +12,8 @@ from ..data.speedups import BASELINE, mean_ratio, ratios_to_baseline
 from ..drawing.figures import MEMORY, by_importance, panel_of
 from ..drawing.plots import Line, Panel
 from ..report import Figure, Section, Table
+from .material import Material
 from .rows import placed
-from .view import View
 
 _EMPTY = "No case has a peak memory. To fill this: `python -m bench run axes`."
 FRONTIER = ("resolution", "batch", "kernel_size")
@@ -30,13 +30,13 @@ _MOST_POINTS = 120
 _MOST_FIGURES = 6
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """Tables of peaks and of the frontier, figures of both."""
-    own = implementations(view.cases)
-    tables = [_peaks(own), _frontier(view)]
+    own = implementations(material.cases)
+    tables = [_peaks(own), _frontier(material)]
     tables = [table for table in tables if len(table.frame)]
-    figures = (figure for group, mode in by_importance(view.groups) for figure in _figures(group, mode, view))
-    shown, rest = view.studio.limited(figures, _MOST_FIGURES)
+    figures = (figure for group, mode in by_importance(material.groups) for figure in _figures(group, mode, material))
+    shown, rest = material.studio.limited(figures, _MOST_FIGURES)
     if not tables and not shown:
         return Section("memory", "Memory", empty=_EMPTY)
     lost = int((own["status"] == _LOST).sum())
@@ -65,10 +65,10 @@ def _peaks(cases: pd.DataFrame) -> Table:
     return placed("memory", _CAPTION, found.groupby(KEYS, observed=True).agg(**numbers).reset_index())
 
 
-def _frontier(view: View) -> Table:
+def _frontier(material: Material) -> Table:
     """For each implementation the largest resolution, batch and k that it fits, and the least that it does not."""
     rows: list[dict[str, Any]] = []
-    for group in view.groups:
+    for group in material.groups:
         for one in (one for one in group.slices if one.axis.name in FRONTIER):
             for (mode, name), its in implementations(one.rows).groupby(["mode", "implementation"], observed=True):
                 fits, lost = (one.along[its.index[its["status"] == status]] for status in ("ok", _LOST))
@@ -86,7 +86,7 @@ def _frontier(view: View) -> Table:
     return placed("frontier", _FRONTIER_CAPTION, pd.DataFrame(rows))
 
 
-def _figures(group: Group, mode: str, view: View) -> list[Figure]:
+def _figures(group: Group, mode: str, material: Material) -> list[Figure]:
     """Measured against predicted, and the peak along the axes of the frontier with what did not fit."""
     words = f"{mode.replace('_', ' + ')} ({group.label})"
     own = [one.of(implementations(one.rows)) for one in group.slices if one.axis.name in FRONTIER]
@@ -95,7 +95,7 @@ def _figures(group: Group, mode: str, view: View) -> list[Figure]:
     if not panels:
         return []
     caption = "Measured over predicted is 1 on the dashed line. A cross is a case that did not fit, at its prediction."
-    return [view.studio.panels(("memory", group.slug, mode), f"Peak memory, {words}", caption, panels)]
+    return [material.studio.panels(("memory", group.slug, mode), f"Peak memory, {words}", caption, panels)]
 
 
 def _prediction(group: Group, mode: str) -> Panel:

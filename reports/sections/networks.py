@@ -6,19 +6,19 @@ import pandas as pd
 
 from bench.results.columns import KINDS
 
-from ..data.parameters import KEYS, OF_NETWORKS, PLACE, SCOPES, SETTING, Axis, implementations
-from ..data.rows import columns, measured
+from ..data.parameters import KEYS, NETWORK, OF_NETWORKS, PLACE, SETTING, SweptAxis, implementations
+from ..data.rows import measured
 from ..data.slices import Slice
-from ..drawing.figures import LATENCY, MEMORY, THROUGHPUT, Metric, lines_of
+from ..drawing.figures import LATENCY, MEMORY, THROUGHPUT, Quantity, lines_of
 from ..drawing.plots import Panel
 from ..report import Figure, Section, Table
 from ..style import show, times
+from .material import Material
 from .rows import placed
-from .view import View
 
 _EMPTY = "The run has no networks. To fill this: `python -m bench run networks`."
 YARDSTICK = "resnet"
-_AXIS = Axis("network", (), "depth of the network (layers)", numeric=False)
+_AXIS = SweptAxis("network", (), "depth of the network (layers)", numeric=False)
 _CAPTION = (
     "Networks of each depth. “of ResNet's” is the ratio of images per second to the ResNet of the same depth, mode, "
     "batch and compiler setting; the largest batch is the largest that fits."
@@ -28,20 +28,19 @@ _PARTS_CAPTION = (
     "cases, as shares of the layer's latency. What is missing to 100 % is neither. "
     "By the formula is aggregation's share of the paper's cost."
 )
-_LARGEST = Metric("largest_batch", "largest batch", "images")
+_LARGEST = Quantity("largest_batch", "largest batch", "images")
 _ASKED = (*OF_NETWORKS, "batch")
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """The networks in numbers and drawn, and what their layers spend their time on."""
-    rows = columns(view.cases, (*view.cases, *(name for name in (*_ASKED, "largest_batch") if name not in view.cases)))
-    rows = rows[rows["scope"] == SCOPES[-1]]
-    parts = _parts(view.cases)
+    rows = material.cases[material.cases["scope"] == NETWORK]
+    parts = _parts(material.cases)
     tables = [table for table in (_table(rows), parts) if len(table.frame)]
     if not tables:
         return Section("networks", "Networks", empty=_EMPTY)
     text = _sentences(_against_resnet(rows)) if len(rows) else [_EMPTY]
-    return Section("networks", "Networks", text, tables, _figures(rows, view))
+    return Section("networks", "Networks", text, tables, _figures(rows, material))
 
 
 def _against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +80,7 @@ def _sentences(found: pd.DataFrame) -> list[str]:
     return text or ["No network was measured beside its ResNet."]
 
 
-def _figures(rows: pd.DataFrame, view: View) -> list[Figure]:
+def _figures(rows: pd.DataFrame, material: Material) -> list[Figure]:
     """For each place, setting and compiler setting: rates, memory and largest batches by depth, a row for each mode."""
     figures = []
     keys = [PLACE, *SETTING, "torch_compile"]
@@ -94,16 +93,16 @@ def _figures(rows: pd.DataFrame, view: View) -> list[Figure]:
         order = labels.loc[pd.DataFrame({"d": depth, "n": batch}).sort_values(["d", "n"]).index]
         one = Slice(_AXIS, here, labels, list(dict.fromkeys(order)))
         panels = [
-            _panel(one, str(mode), metric)
+            _panel(one, str(mode), quantity)
             for mode in here["mode"].sort_values().unique()
-            for metric in (THROUGHPUT, LATENCY, MEMORY, _LARGEST)
+            for quantity in (THROUGHPUT, LATENCY, MEMORY, _LARGEST)
         ]
         panels = [panel for panel in panels if panel.lines]
         if panels:
             named = ", ".join(_words(name, value) for name, value in zip(keys, key, strict=True))
             parts_of_name = ("networks", str(number) if len(parts) > 1 else "")
             figures.append(
-                view.studio.panels(
+                material.studio.panels(
                     parts_of_name,
                     f"Networks ({named})",
                     "LR-Net beside ResNet; N is the batch, where there are several.",
@@ -116,14 +115,16 @@ def _figures(rows: pd.DataFrame, view: View) -> list[Figure]:
 def _words(key: str, value: object) -> str:
     if key != "torch_compile":
         return str(value)
-    return "torch.compile" if str(value) in {"True", "1", "1.0"} else "eager"
+    return "torch.compile" if value == "True" else "eager"
 
 
-def _panel(one: Slice, mode: str, metric: Metric) -> Panel:
+def _panel(one: Slice, mode: str, quantity: Quantity) -> Panel:
     rows = one.rows[one.rows["mode"] == mode]
-    lines = [replace(line, joined=False) for line in lines_of(rows, one, metric)]
-    title = f"{mode.replace('_', ' + ')}: {metric.title}"
-    return Panel(title, _AXIS.title, f"{metric.title} ({metric.unit})", lines, one.ticks, log_x=False, numeric=False)
+    lines = [replace(line, joined=False) for line in lines_of(rows, one, quantity)]
+    title = f"{mode.replace('_', ' + ')}: {quantity.title}"
+    return Panel(
+        title, _AXIS.title, f"{quantity.title} ({quantity.unit})", lines, one.ticks, log_x=False, numeric=False
+    )
 
 
 def _parts(cases: pd.DataFrame) -> Table:

@@ -7,7 +7,7 @@ from bench.results.columns import COLUMNS
 from ..data.parameters import COORDINATES, KEYS, PLACE, PROBLEM, SETTING, implementations
 from ..data.speedups import ratios_to_baseline
 from ..report import Section, Table
-from .view import View
+from .material import Material
 
 _PLACE = frozenset({"device", "scope", *SETTING, "mode"})
 _OUTCOMES = [
@@ -35,11 +35,11 @@ def placed(name: str, caption: str, frame: pd.DataFrame, folding: frozenset[str]
     return Table(name, caption, frame.rename(columns={PLACE: "device"}), folding)
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """All rows, to sort and to filter."""
-    if view.cases.empty:
+    if material.cases.empty:
         return Section("rows", "All rows", empty=_EMPTY)
-    return Section("rows", "All rows", tables=[row_table(view.cases)])
+    return Section("rows", "All rows", tables=[row_table(material.cases)])
 
 
 def row_table(cases: pd.DataFrame) -> Table:

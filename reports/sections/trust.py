@@ -7,11 +7,11 @@ import pandas as pd
 
 from ..data.environments import command_of, environment_table
 from ..data.parameters import KEYS, PLACE
-from ..data.rows import Run, columns, measured
+from ..data.rows import ReportedRun, measured
 from ..report import Figure, Section, Table
 from ..style import counted
+from .material import Material
 from .rows import placed
-from .view import View
 
 _STOPS = {
     "interval": "the interval was narrow enough",
@@ -25,14 +25,19 @@ _SAMPLES = (
 )
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """The commands, the noise, the checks, the statuses and the environment."""
-    text = [f"{run.name} was made by `{command_of(run)}`{_commit(run)}." for run in view.runs]
-    text += [f"The report is made again by `{view.studio.command}`, and a figure alone with --figure NAME."]
-    text += [sentence for run in view.runs for sentence in (_noise(run), *_notes(run))]
-    text += _tainted(view.cases)
-    tables = [status_table(view.cases), sample_table(view.cases), stop_table(view.cases), _checks(view.runs)]
-    tables += [environment_table(view.runs)]
+    text = [f"{run.name} was made by `{command_of(run)}`{_commit(run)}." for run in material.runs]
+    text += [f"The report is made again by `{material.studio.command}`, and a figure alone with --figure NAME."]
+    text += [sentence for run in material.runs for sentence in (_noise(run), *_notes(run))]
+    text += _tainted(material.cases)
+    tables = [
+        status_table(material.cases),
+        sample_table(material.cases),
+        stop_table(material.cases),
+        _checks(material.runs),
+    ]
+    tables += [environment_table(material.runs)]
     return Section("trust", "Trust", text, [table for table in tables if len(table.frame)])
 
 
@@ -44,7 +49,7 @@ def command_table(figures: Sequence[Figure]) -> Table:
     )
 
 
-def _commit(run: Run) -> str:
+def _commit(run: ReportedRun) -> str:
     code = run.environment.get("code")
     commit = code.get("git_commit") if isinstance(code, dict) else None
     if not commit or not isinstance(code, dict):
@@ -52,7 +57,7 @@ def _commit(run: Run) -> str:
     return f" at commit {str(commit)[:12]}{', with changes that were not committed' if code.get('git_dirty') else ''}"
 
 
-def _noise(run: Run) -> str:
+def _noise(run: ReportedRun) -> str:
     doctor = run.environment.get("doctor")
     floor = doctor.get("noise_floor") if isinstance(doctor, dict) else None
     if not isinstance(floor, int | float):
@@ -60,20 +65,19 @@ def _noise(run: Run) -> str:
     return f"The noise floor of {run.name} is {floor:.1%}, as doctor measured it: smaller differences say nothing."
 
 
-def _notes(run: Run) -> list[str]:
+def _notes(run: ReportedRun) -> list[str]:
     notes = run.environment.get("notes")
     return [f"{run.name}: {note}." for note in notes] if isinstance(notes, list) else []
 
 
 def _tainted(cases: pd.DataFrame) -> list[str]:
     """What was throttled, and by what."""
-    rows = columns(cases, ("tainted", "throttle", "timer"))
-    tainted = rows["tainted"].isin(["True", "1"])
-    if not rows["tainted"].notna().any():
+    tainted = cases["tainted"] == "True"
+    if not cases["tainted"].notna().any():
         return ["Whether samples were tainted is not known."] if len(cases) else []
     if not tainted.any():
         return ["No case was tainted by throttling."]
-    reasons = rows.loc[tainted, "throttle"].fillna("a clock that moved").value_counts()
+    reasons = cases.loc[tainted, "throttle"].fillna("a clock that moved").value_counts()
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
     count = counted(int(tainted.sum()), "case")
     return [f"{count} of {len(cases)} tainted by throttling ({why}): they count, and are marked."]
@@ -91,12 +95,11 @@ def status_table(cases: pd.DataFrame) -> Table:
 def sample_table(cases: pd.DataFrame) -> Table:
     """How many samples stand behind the numbers, how far they spread, and what is odd about them."""
     low, middle, high = (measured(cases, f"latency_{name}ms") for name in ("p20_", "", "p80_"))
-    marks = columns(cases, ("outliers", "tainted"))
     found = cases[KEYS].assign(
         samples=measured(cases, "samples"),
         spread=(high - low) / middle,
-        outliers=pd.to_numeric(marks["outliers"], errors="coerce").astype(float),
-        tainted=marks["tainted"].isin(["True", "1"]),
+        outliers=pd.to_numeric(cases["outliers"], errors="coerce").astype(float),
+        tainted=cases["tainted"] == "True",
     )
     numbers = {
         "measured": ("samples", "size"),
@@ -113,14 +116,13 @@ def sample_table(cases: pd.DataFrame) -> Table:
 
 def stop_table(cases: pd.DataFrame) -> Table:
     """Why the measuring of cases stopped, and with which timer."""
-    rows = columns(cases, (PLACE, "timer", "stop", "status"))
-    found = rows[(rows["status"] == "ok") & rows["stop"].notna()]
+    found = cases[(cases["status"] == "ok") & cases["stop"].notna()]
     frame = found.groupby([PLACE, "timer", "stop"], observed=True, dropna=False).size().reset_index(name="cases")
     frame["meaning"] = frame["stop"].map(_STOPS)
     return placed("stops", "Why measuring stopped, by timer.", frame)
 
 
-def _checks(runs: Sequence[Run]) -> Table:
+def _checks(runs: Sequence[ReportedRun]) -> Table:
     """What doctor checked on the device of each run."""
     rows: list[dict[str, Any]] = []
     for run in runs:

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from ..data.parameters import KEYS, PROBLEM, SCOPES, implementations, yardsticks
+from ..data.parameters import KEYS, NETWORK, PROBLEM, implementations, yardsticks
 from ..data.rows import measured
 from ..data.speedups import mean_ratio
 from ..report import Section, Table
 from ..style import counted, times
+from .material import Material
 from .rows import placed
-from .view import View
 
 _EMPTY = "The run has no yardsticks. To fill this: `python -m bench run stages`, or --yardsticks with another sweep."
 _TEXT = (
@@ -19,9 +19,9 @@ _TEXT = (
 _CAPTION = "The time of the fastest implementation over the yardstick's, case by case; the mean is geometric."
 
 
-def section(view: View) -> Section:
+def section(material: Material) -> Section:
     """How many times a yardstick's time the layer takes at its fastest."""
-    table = yardstick_table(view.cases[view.cases["scope"] != SCOPES[-1]])
+    table = yardstick_table(material.cases[material.cases["scope"] != NETWORK])
     if table.frame.empty:
         return Section("yardsticks", "Yardsticks", empty=_EMPTY)
     text = [

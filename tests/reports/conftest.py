@@ -8,6 +8,9 @@ import pytest
 
 from bench.results.columns import Row
 from bench.results.folder import RunFolder
+from reports.data.rows import load_run
+from reports.sections.material import Material, material_of
+from tests.support import synthetic
 from tests.support.report_rows import ENVIRONMENT, MakeRun
 
 
@@ -22,3 +25,15 @@ def make_run(tmp_path: Path) -> MakeRun:
         return folder.path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def gpu_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of a GPU that there is not."""
+    return synthetic.gpu_run(tmp_path_factory.mktemp("runs") / "gpu")
+
+
+@pytest.fixture(scope="session")
+def gpu(gpu_run: Path) -> Material:
+    """What the sections are made from, of that run."""
+    return material_of([load_run(gpu_run, "gpu")])

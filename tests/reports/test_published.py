@@ -1,25 +1,15 @@
-"""The page on the published runs, and the other forms of the command."""
+"""The page on the published runs."""
 
 import re
 from pathlib import Path
 
-import pytest
-from typer import Typer
-from typer.testing import CliRunner
-
-from reports.__main__ import main
-from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_pages import command
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed
 
 PUBLISHED = Path("reports", "published")
+
+
 HOSTILE = "<script>window.harmed = true</script>"
-
-
-def command(*arguments: object) -> tuple[int, str, str]:
-    app = Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
 
 
 def test_index_tells_of_every_run(make_run: MakeRun) -> None:
@@ -56,37 +46,3 @@ def test_index_of_the_published_runs_names_them_all() -> None:
     )
     links = re.findall(r'href="([^"#:]*)"', page)
     assert [link for link in links if not (PUBLISHED / link).is_file()] == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ([], "give run folders"),
-        (["--index", ".", "run"], "give run folders"),
-        (["--index", ".", "--figure", "a"], "give run folders"),
-        (["--index", "."], "holds no run folders"),
-        (["--index", "elsewhere"], "holds no run folders"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, _, errors = command(*arguments)
-    assert code == 2
-    assert told in errors
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_one_figure_alone(make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run(sweep({"unfold": 1.0, "triton": 9.0}))
-    code, _, errors = command(run, "--figure", "axis")
-    assert (code, len(errors.splitlines())) == (2, 1)
-    assert "no figure 'axis'" in errors
-    assert command(run)[0] == 0
-    names = sorted(path.stem for path in (run / "report" / "plots").glob("*.csv"))
-    code, printed, _ = command(run, "--figure", names[0], "--out", tmp_path / "out")
-    assert (code, [line.split()[0] for line in printed.splitlines()]) == (0, ["svg", "png", "csv"])
-    for kind in ("svg", "csv"):
-        file = Path("plots", f"{names[0]}.{kind}")
-        assert (tmp_path / "out" / file).read_bytes() == (run / "report" / file).read_bytes()

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer import Typer
-from typer.testing import CliRunner
 
-from bench.results.columns import COLUMNS, SCHEMA_VERSION, STATUSES, TABLE, Row
+from bench.results.columns import COLUMNS, SCHEMA_VERSION, STATUSES, Row
 from bench.results.folder import csv_lines
-from reports.__main__ import main
 from reports.report import Drawn, Figure
-from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed, sweep
+from tests.support.report_pages import command
+from tests.support.report_rows import MakeRun, case, failed, sweep, table_alone
 
 SEED = 6
 ROWS = sweep({"unfold": 1.0, "triton": 9.0}) + [failed("timeout", "späť, took\nlong", m=m) for m in (3, 5)]
@@ -30,29 +28,26 @@ def quick_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(figures: Sequence[Figure]) -> list[Figure]:
         return [replace(figure, drawing=Drawn("<svg/>", b"")) for figure in figures]
 
-    monkeypatch.setattr("reports.contents.draw_all", drawn)
+    monkeypatch.setattr("reports.assembly.draw_all", drawn)
 
 
 def outcome(run: Path) -> str:
     """The page, or the one line that the command ended with."""
-    app = Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(run)])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    code, _, errors = command(run)
     page = run / "report" / "index.html"
-    if result.exit_code == 0:
+    if code == 0:
         text = page.read_text(encoding="utf-8")
         page.unlink()
         assert text.rstrip().endswith("</html>")
         return text
-    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), result.stderr
+    assert (code, len(errors.splitlines())) == (2, 1), errors
     assert not page.exists()
-    return result.stderr
+    return errors
 
 
 @pytest.mark.usefixtures("quick_drawing")
 def test_run_cut_off_at_any_byte(make_run: MakeRun) -> None:
-    table = make_run(ROWS) / "results.csv"
+    table = table_alone(make_run(ROWS))
     whole = table.read_bytes()
     header = whole.index(b"\n")
     for length in [0, 1, header // 2, header, *random.Random(SEED).sample(range(header, len(whole)), 6)]:
@@ -63,7 +58,7 @@ def test_run_cut_off_at_any_byte(make_run: MakeRun) -> None:
 
 @pytest.mark.usefixtures("quick_drawing")
 def test_damaged_tables(make_run: MakeRun) -> None:
-    table = make_run(ROWS) / "results.csv"
+    table = table_alone(make_run(ROWS))
     whole = table.read_bytes()
     chance = random.Random(SEED)
     for _ in range(5):
@@ -77,7 +72,7 @@ def test_damaged_tables(make_run: MakeRun) -> None:
 @pytest.mark.usefixtures("quick_drawing")
 @pytest.mark.parametrize("values", [("nan", "-1", "1e308", "x"), ("inf", "0", "1e-308", "True"), ("9" * 400,)])
 def test_odd_numbers_in_every_column(make_run: MakeRun, values: Sequence[str]) -> None:
-    table = make_run(ROWS) / "results.csv"
+    table = table_alone(make_run(ROWS))
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for index, name in enumerate(COLUMNS):
@@ -96,7 +91,8 @@ def test_odd_numbers_in_every_column(make_run: MakeRun, values: Sequence[str]) -
         ("[]", "schema_version None"),
         ("{}", "schema_version None"),
         ('{"schema_version": "4"}', "schema_version '4'"),
-        (f'{{"schema_version": {SCHEMA_VERSION + 1}}}', f"reads up to {SCHEMA_VERSION}"),
+        *((f'{{"schema_version": {version}}}', f"reads {SCHEMA_VERSION}") for version in range(1, SCHEMA_VERSION)),
+        (f'{{"schema_version": {SCHEMA_VERSION + 1}}}', f"reads {SCHEMA_VERSION}"),
         ("\xff", "is not"),
     ],
 )
@@ -118,28 +114,18 @@ def test_environment_with_odd_values_has_a_page(make_run: MakeRun, odd: Any) -> 
     assert "</html>" in outcome(run)
 
 
-@pytest.mark.usefixtures("quick_drawing")
-@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
-def test_older_schemas_are_read_without_a_warning(make_run: MakeRun, version: int) -> None:
-    run = make_run([])
-    names = [name for name in COLUMNS if TABLE[name].since <= version]
-    with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, names, extrasaction="ignore")
-        table.writeheader()
-        table.writerows(sweep({"unfold": 1.0, "triton": 9.0}))
-    (run / "environment.json").write_text(json.dumps({**ENVIRONMENT, "schema_version": version}))
-    page = outcome(run)
-    assert "Warnings" not in page
-    assert "triton is the fastest" in page
-
-
 @pytest.mark.parametrize(
     "rows",
     [
         [],
         [case(1.0)],
         [failed(status, "why", m=m) for m, status in enumerate(STATUSES, 1)],
-        [case(1.0), case(2.0, m=1), case(1.0, device="NVIDIA H200"), case(2.0, m=1, device="NVIDIA H200")],
+        [
+            case(1.0),
+            case(2.0, m=1),
+            case(1.0, batch=4, device="NVIDIA H200"),
+            case(2.0, batch=4, m=1, device="NVIDIA H200"),
+        ],
         [case(0.0, m=m) for m in (1, 2)] + [case(1e-9, m=4), case(1e9, m=8)],
     ],
     ids=["none", "one", "failures", "devices", "extremes"],
@@ -175,7 +161,7 @@ def grid(count: int) -> list[Row]:
 
 def fill(run: Path, rows: list[Row]) -> Path:
     """Write many rows at once: a run folder's own door syncs each of them to the disk."""
-    with (run / "results.csv").open("a", newline="", encoding="utf-8") as file:
+    with table_alone(run).open("a", newline="", encoding="utf-8") as file:
         file.write(csv_lines(rows))
     return run
 

@@ -1,7 +1,9 @@
-"""The reports' command, and what is on its page."""
+"""The command `python -m reports`, and what is in the pages that it makes."""
 
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 from typer import Typer
 from typer.testing import CliRunner
@@ -23,16 +25,17 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def report(run: Path, *arguments: str) -> tuple[int, str, str]:
+def command(*arguments: object) -> tuple[int, str, str]:
+    """The exit code of `python -m reports ARGUMENTS`, and what it printed to either stream."""
     app = Typer()
     app.command()(main)
-    result = CliRunner().invoke(app, [str(run), *arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
     return result.exit_code, result.stdout, result.stderr
 
 
 def page_of(run: Path) -> str:
-    code, _, errors = report(run)
+    code, _, errors = command(run)
     assert (code, errors) == (0, "")
     return (run / "report" / "index.html").read_text(encoding="utf-8")
 
@@ -41,3 +44,8 @@ def outline_of(page: str) -> Outline:
     outline = Outline()
     outline.feed(page)
     return outline
+
+
+def svgs_of(page: str) -> list[ET.Element]:
+    sources = [str(image["src"]) for image in outline_of(page).of("img")]
+    return [ET.fromstring(unquote(source.partition(",")[2])) for source in sources]  # noqa: S314

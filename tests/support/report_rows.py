@@ -1,4 +1,4 @@
-"""Rows to report on."""
+"""Rows to report on, and the table of a run that has nothing else."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,3 +83,9 @@ def sweep(implementations: Mapping[str, float], **changes: Any) -> list[Row]:
         for p in points
         for name, speed in implementations.items()
     ]
+
+
+def table_alone(run: Path) -> Path:
+    """The run's results.csv, which is all that a published run keeps of its rows; results.jsonl goes."""
+    (run / "results.jsonl").unlink()
+    return run / "results.csv"

@@ -42,6 +42,8 @@ _BASE: Mapping[str, Any] = {
     "dtype": "bfloat16",
     "memory_format": "channels_last",
     "cache": "cold",
+    "depth": "",
+    "torch_compile": False,
     "device": DEVICE,
 }
 _AXES: Mapping[str, Sequence[int]] = {
@@ -233,7 +235,8 @@ def write(folder: Path, rows: pd.DataFrame, about: Mapping[str, Any]) -> Path:
     """Write rows as a run folder, at once."""
     folder.mkdir(parents=True)
     run = RunFolder(folder)
-    rows.to_csv(run.csv_path, index=False)
+    # Whole numbers are written as such, as a run does.
+    rows.convert_dtypes().to_csv(run.csv_path, index=False)
     run.environment_path.write_text(json.dumps(about), encoding="utf-8")
     return folder
 

@@ -34,7 +34,7 @@ def test_a_measured_case(device: torch.device, implementation: str, scope: str, 
     bounded = of_bounds if chip_of(device) and scope == "operator" else set()
     parts = {f"{name}_{unit}" for name in ("aggregation", "projections") for unit in ("ms", "macs")}
     placed = {"fingerprint", "host", "gpu_uuid", "gpus_busy"}  # filled in by who asked for the case
-    absent = {"reason", "energy_mj", "largest_batch", *placed, *of_bounds} - bounded
+    absent = {"energy_mj", "largest_batch", *placed, *of_bounds} - bounded
     absent |= parts if scope == "operator" else set()
     assert row.keys() == {*COLUMNS, *bounded} - absent
     assert {name: row[name] for name in PARAMETERS} == one.parameters()

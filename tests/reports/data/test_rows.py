@@ -1,36 +1,21 @@
 """Run folders that are cut off, old, strange or not there."""
 
-import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.errors import RunFolderError
-from bench.results.columns import COLUMNS
-from reports.data.parameters import pool
+from bench.results.columns import COLUMNS, TABLE
 from reports.data.rows import load_run, load_runs
-from reports.data.slices import group_rows
-from reports.style import LOOKS, looks, show
-from tests.support.report_rows import MakeRun, case, failed
-
-
-def lines_of(run: Path) -> list[str]:
-    return (run / "results.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-
-
-def rewrite(run: Path, rows: list[dict[str, object]]) -> None:
-    with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+from tests.support.report_rows import MakeRun, case, failed, sweep, table_alone
 
 
 @pytest.mark.parametrize("cut", [1, 2, 30, 100])
 def test_torn_last_line_is_left_out(make_run: MakeRun, cut: int) -> None:
     run = make_run([case(1.0), case(2.0, m=1), failed("error", 'a "quoted", reason\nof two lines', m=2)])
-    text = (run / "results.csv").read_text(encoding="utf-8")
-    with (run / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        file.write(text.rstrip("\n")[:-cut])
+    table = table_alone(run)
+    table.write_bytes(table.read_bytes().rstrip(b"\r\n")[:-cut])
     read = load_run(run, "run")
     assert list(read.rows["m"]) == [8, 1]
     assert "cut off" in read.warnings[0]
@@ -38,41 +23,48 @@ def test_torn_last_line_is_left_out(make_run: MakeRun, cut: int) -> None:
 
 def test_lines_glued_together_are_left_out(make_run: MakeRun) -> None:
     run = make_run([case(1.0), case(2.0, m=1), case(3.0, m=2)])
-    lines = lines_of(run)
-    (run / "results.csv").write_text(lines[0] + lines[1] + lines[2][:40] + lines[3], encoding="utf-8")
+    table = table_alone(run)
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    table.write_text(lines[0] + lines[1] + lines[2][:40] + lines[3], encoding="utf-8")
     read = load_run(run, "run")
     assert list(read.rows["m"]) == [8]
-    assert read.warnings == ["1 line of results.csv cut off or glued together; left out."]
+    assert read.warnings == ["1 of results.csv's lines cut off or glued together: left out."]
 
 
 @pytest.mark.parametrize("text", ["", "\n", ",".join(COLUMNS), ",".join(COLUMNS) + "\n"])
 def test_table_without_rows(make_run: MakeRun, text: str) -> None:
     run = make_run([])
-    (run / "results.csv").write_text(text, encoding="utf-8")
+    table_alone(run).write_text(text, encoding="utf-8")
     assert load_run(run, "run").rows.empty
 
 
-def test_older_and_newer_columns(make_run: MakeRun) -> None:
+def test_columns_that_there_are_not_and_that_nobody_knows(make_run: MakeRun) -> None:
     run = make_run([])
-    row: dict[str, object] = {
-        "implementation": "unfold",
-        "status": "ok",
-        "latency_ms": "1.5",
-        "colour": "red",
-    }
-    rewrite(run, [row])
+    text = "implementation,status,latency_ms,colour,weight\nunfold,ok,1.5,red,3\n"
+    table_alone(run).write_text(text, encoding="utf-8")
     read = load_run(run, "run")
-    assert read.rows["latency_ms"][0] == 1.5
+    assert (read.rows["latency_ms"][0], read.rows["weight"][0]) == (1.5, 3)
     assert read.rows["colour"][0] == "red"
     assert read.rows["mode"][0] == "unspecified"
-    assert f"lacks {len(COLUMNS) - 3} columns" in read.warnings[0]
+    assert f"lacks {len(COLUMNS) - 3} of {len(COLUMNS)} columns" in read.warnings[0]
+
+
+def test_rows_and_their_table_read_alike(gpu_run: Path, make_run: MakeRun) -> None:
+    run = make_run([*sweep({"unfold": 1.0}), failed("error", "no", m=3), case(1.0, scope="network", depth=50)])
+    from_lines = load_run(run, "run").rows
+    table_alone(run)
+    pd.testing.assert_frame_equal(load_run(run, "run").rows, from_lines)
+    numbers = [name for name, column in TABLE.items() if column.type.json in {"integer", "number"}]
+    for rows in (from_lines, load_run(gpu_run, "gpu").rows):
+        assert all(map(pd.api.types.is_numeric_dtype, (rows[name] for name in [*numbers, "depth"])))
 
 
 def test_values_that_are_no_numbers(make_run: MakeRun) -> None:
     run = make_run([{**case(1.0), "latency_ms": "fast"}, {**case(1.0, m=1), "latency_ms": "nan"}])
+    table_alone(run)
     read = load_run(run, "run")
     assert list(read.rows["latency_ms"].isna()) == [True, True]
-    assert read.warnings == ["1 value in column latency_ms is no number; left out."]
+    assert read.warnings == ["1 values in column latency_ms are no numbers: left out."]
 
 
 def test_last_row_of_a_repeated_case_counts(make_run: MakeRun) -> None:
@@ -86,30 +78,16 @@ def test_failed_row_without_device_joins_the_only_one(make_run: MakeRun) -> None
     assert set(load_run(make_run(rows), "run").rows["device"]) == {"cuda"}
 
 
-def test_devices_are_kept_apart(make_run: MakeRun) -> None:
-    run = make_run([case(1.0), case(1.0, device="cuda")])
-    assert [group.key[0] for group in group_rows(pool([load_run(run, "run")]))] == ["cpu", "cuda"]
-
-
-def test_runs_are_pooled_unless_they_overlap(make_run: MakeRun) -> None:
-    first = make_run([case(1.0)], "first")
-    second = make_run([case(1.0, implementation="triton")], "second")
-    again = make_run([case(1.5)], "again")
-    assert len(group_rows(pool(load_runs([first, second])))) == 1
-    places = [group.key[0] for group in group_rows(pool(load_runs([first, again])))]
-    assert places == ["cpu, run first", "cpu, run again"]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "results.csv").unlink(), "no results.csv"),
+        (lambda run: table_alone(run).unlink(), "neither results.jsonl nor results.csv"),
         (lambda run: (run / "environment.json").unlink(), "no environment.json"),
         (lambda run: (run / "environment.json").write_text("{"), "not JSON"),
         (lambda run: (run / "environment.json").write_bytes(b"\xff{"), "not UTF-8"),
         (lambda run: (run / "environment.json").write_text("[1]"), "schema_version None"),
         (
-            lambda run: (run / "results.csv").write_text("a,b\n1,2\n"),
+            lambda run: table_alone(run).write_text("a,b\n1,2\n"),
             "no column implementation and no column status",
         ),
     ],
@@ -126,28 +104,3 @@ def test_same_run_twice(make_run: MakeRun) -> None:
     run = make_run([case(1.0)])
     with pytest.raises(RunFolderError, match="more than once"):
         load_runs([run, run / ".." / "run"])
-
-
-def test_looks_are_constant_and_distinct() -> None:
-    names = [*LOOKS, *(f"mine{i}" for i in range(12))]
-    chosen = looks(names)
-    assert chosen == looks(reversed(names))
-    assert len({(look.colour, look.marker) for look in chosen.values()}) == len(names)
-    assert chosen["unfold"] == LOOKS["unfold"]
-    assert looks(["mine3"])["mine3"] == looks(["mine3", "unfold"])["mine3"]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "–"),
-        (0.0, "0"),
-        (7, "7"),
-        (1.23456, "1.235"),
-        (12345.6, "12346"),
-        (3.2e9, "3.200e+09"),
-        (2e-5, "2.000e-05"),
-    ],
-)
-def test_numbers_for_people(value: float | None, text: str) -> None:
-    assert show(value) == text

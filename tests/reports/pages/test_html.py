@@ -5,7 +5,6 @@ import re
 import xml.etree.ElementTree as ET
 from base64 import b64encode
 from hashlib import sha256
-from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -13,22 +12,17 @@ import pytest
 from bench.results.columns import STATUSES, Row
 from reports.pages.html import render
 from reports.report import Report, Section, Table
-from tests.support.report_pages import outline_of, page_of, report
-from tests.support.report_rows import MakeRun, case, failed, sweep
+from tests.support.report_pages import command, outline_of, page_of, svgs_of
+from tests.support.report_rows import MakeRun, case, failed, sweep, table_alone
 
 SECTIONS = ["verdict", "axes", "formula", "bounds", "memory", "map", "networks", "yardsticks", "runs", "trust", "rows"]
 HOSTILE = '<script>alert("1")</script>$x_{$|&'
 
 
-def svgs_of(page: str) -> list[ET.Element]:
-    sources = [str(image["src"]) for image in outline_of(page).of("img")]
-    return [ET.fromstring(unquote(source.partition(",")[2])) for source in sources]  # noqa: S314
-
-
 def test_report_holds_tables_plots_and_page(make_run: MakeRun) -> None:
     rows = sweep({"unfold": 1.0, "triton": 9.0}) + sweep({"unfold": 0.4}, mode="backward")
     run = make_run(rows)
-    code, printed, _ = report(run)
+    code, printed, _ = command(run)
     out = run / "report"
     assert code == 0
     assert [line.split() for line in printed.splitlines()] == [
@@ -100,7 +94,7 @@ def test_hostile_text_is_shown_and_not_run(make_run: MakeRun) -> None:
         [case(0.0, m=m) for m in (1, 2)],
         [case(1.0, batch=n) for n in (0, 1)],
         [case(1.0, dtype="float16"), case(2.0, dtype="bfloat16"), case(2.0, dtype="bfloat16", prior=False)],
-        [case(1.0), case(2.0, m=1), case(1.0, device="cuda"), case(2.0, m=1, device="cuda")],
+        [case(1.0), case(2.0, m=1), case(1.0, batch=4, device="cuda"), case(2.0, batch=4, m=1, device="cuda")],
         [case(1.0), case(2.0, m=1, mode="sideways", scope="elsewhere", status="odd")],
     ],
     ids=[
@@ -129,7 +123,7 @@ def test_whatever_a_run_holds_there_is_a_page(make_run: MakeRun, rows: list[Row]
 
 def test_page_of_a_table_with_few_columns(make_run: MakeRun) -> None:
     run = make_run([])
-    (run / "results.csv").write_text("implementation,status,m,latency_ms\na,ok,1,2\na,ok,2,3\n", encoding="utf-8")
+    table_alone(run).write_text("implementation,status,m,latency_ms\na,ok,1,2\na,ok,2,3\n", encoding="utf-8")
     page = page_of(run)
     assert "results.csv lacks" in page
     assert len(outline_of(page).of("img")) == 1

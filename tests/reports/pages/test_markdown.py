@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.files import write_files
+from reports.output import write_files
 from reports.pages.markdown import escape, markdown
 from reports.report import Drawn, Figure, Report, Section, Table
 

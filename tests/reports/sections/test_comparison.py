@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from bench.results.folder import RunFolder
-from reports.contents import view_of
-from reports.data.environments import differences, environment_table
 from reports.data.rows import load_runs
 from reports.report import Section
-from reports.sections import comparison as several
+from reports.sections import comparison
+from reports.sections.material import material_of
 from tests.support.report_rows import MakeRun, case
-from tests.support.views import records, table_of
+from tests.support.report_sections import records, table_of
 
 
 def made(make_run: MakeRun, name: str, latency_ms: float, device: str = "cpu") -> Path:
@@ -24,7 +23,7 @@ def made(make_run: MakeRun, name: str, latency_ms: float, device: str = "cpu") -
 
 
 def section_of(*paths: Path) -> Section:
-    return several.section(view_of(load_runs(paths)))
+    return comparison.section(material_of(load_runs(paths)))
 
 
 def test_verdicts_of_compare(make_run: MakeRun) -> None:
@@ -36,6 +35,15 @@ def test_verdicts_of_compare(make_run: MakeRun) -> None:
     assert (sides["cases"], sides["before"], sides["after"]) == (2, pytest.approx(2), pytest.approx(1))
     (figure,) = section.figures
     assert figure.data[figure.data["line"] == "unfold"]["y"].to_list() == pytest.approx([0.5, 0.5], rel=1e-3)
+
+
+def test_what_a_run_lacks_is_told_once(make_run: MakeRun) -> None:
+    one, other = made(make_run, "one", 2.0), made(make_run, "other", 1.0)
+    with (one / "results.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{")
+    runs = load_runs([one, other])
+    assert runs[0].warnings == ["line 3 of results.jsonl was cut off while it was written: left out."]
+    assert not [text for text in comparison.section(material_of(runs)).paragraphs if "cut off" in text]
 
 
 def test_refused_pairs_say_why_and_stand_side_by_side(make_run: MakeRun) -> None:
@@ -54,19 +62,3 @@ def test_too_many_cases_are_left_to_the_command(make_run: MakeRun, monkeypatch: 
 
 def test_one_run_says_how_to_compare(make_run: MakeRun) -> None:
     assert "python -m reports RUN RUN" in section_of(made(make_run, "one", 2.0)).empty
-
-
-def test_what_a_merged_run_keeps_of_its_parts_is_no_difference(make_run: MakeRun) -> None:
-    environment = {"device": {"type": "cpu", "name": "cpu"}, "versions": {"torch": "2"}, "code": {"git_commit": "a"}}
-    devices = [{"host": "one", "name": "cpu"}, {"host": "two", "name": "cpu"}]
-    merged = {
-        **environment,
-        "code": {"git_commit": "b"},
-        "devices": devices,
-        "parts": [environment],
-        "doctor": {"torch": "2", "checks": [{"name": "timer"}]},
-        "sweep": {"name": "quick"},
-    }
-    runs = load_runs([make_run([case(1.0)], "whole", environment), make_run([case(1.0)], "merged", merged)])
-    assert differences(runs) == ["code.git_commit"]
-    assert not environment_table(runs).frame["key"].str.startswith("parts").any()

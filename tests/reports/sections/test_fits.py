@@ -3,15 +3,13 @@
 import pytest
 
 from bench.results.columns import Row
-from reports.sections import formula
-from reports.sections.fits import PAPER, Fit, fits
-from reports.sections.limits import border_share, failing
+from reports.sections.fits import PAPER, Fit, border_share, failing, fits
 from tests.support.report_rows import MakeRun, case
-from tests.support.views import records, table_of, view_from
+from tests.support.report_sections import material_from
 
 
 def papers(make_run: MakeRun, rows: list[Row]) -> Fit:
-    (fit,) = [fit for fit in fits(view_from(make_run, rows).groups) if fit.formula == PAPER]
+    (fit,) = [fit for fit in fits(material_from(make_run, rows).groups) if fit.formula == PAPER]
     return fit
 
 
@@ -42,14 +40,6 @@ def test_fit_names_the_axis_that_fails_and_why(make_run: MakeRun) -> None:
     assert "Along m time grows less than predicted (99.8×): sharing a weight saves more" in failing(fit)
 
 
-def test_both_formulas_are_fitted(make_run: MakeRun) -> None:
-    rows = [case(1e-3 * c, channels=c, paper_cost=c**2, macs=c) for c in (16, 32, 64)]
-    section = formula.section(view_from(make_run, rows))
-    slopes = {row["formula"]: row["slope"] for row in records(table_of(section, "fits"))}
-    assert slopes == {"paper's formula": pytest.approx(0.5), "exact count": pytest.approx(1)}
-    assert [figure.name for figure in section.figures] == ["formula_operator"]
-
-
 def test_fit_needs_three_costs(make_run: MakeRun) -> None:
     fit = papers(make_run, [case(1.0), case(2.0, m=1), case(3.0, channels=32)])
     assert fit.slope is None
@@ -71,7 +61,7 @@ def test_launch_bound_cases_are_named(make_run: MakeRun) -> None:
 
 def test_border_share_against_a_count(make_run: MakeRun) -> None:
     sizes = ((7, 7), (28, 3), (14, 13))
-    rows = view_from(make_run, [case(1.0, height=h, width=h, kernel_size=k) for h, k in sizes]).cases
+    rows = material_from(make_run, [case(1.0, height=h, width=h, kernel_size=k) for h, k in sizes]).cases
     for (size, k), share in zip(sizes, border_share(rows), strict=True):
         inside = sum(0 <= place + tap - k // 2 < size for place in range(size) for tap in range(k)) / (size * k)
         assert share == pytest.approx(1 - inside**2)

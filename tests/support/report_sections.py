@@ -5,16 +5,15 @@ from collections.abc import Iterable
 import pandas as pd
 
 from bench.results.columns import Row
-from reports.contents import view_of
 from reports.data.rows import load_run
 from reports.report import Section, Table
-from reports.sections.view import View
+from reports.sections.material import Material, material_of
 from tests.support.report_rows import MakeRun
 
 
-def view_from(make_run: MakeRun, rows: Iterable[Row]) -> View:
-    """The view on a run of those rows."""
-    return view_of([load_run(make_run(rows), "run")])
+def material_from(make_run: MakeRun, rows: Iterable[Row]) -> Material:
+    """The material on a run of those rows."""
+    return material_of([load_run(make_run(rows), "run")])
 
 
 def table_of(section: Section, name: str) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What the sections of a report are made from."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,17 +10,18 @@ import pandas as pd
 
 from bench.results.intervals import DEFAULT_FLOOR
 
-from ..data.parameters import PLACE
-from ..data.rows import Run, columns
-from ..data.slices import Group
+from ..data.parameters import PLACE, pool, yardsticks
+from ..data.rows import ReportedRun
+from ..data.slices import Group, group_rows
 from ..drawing.figures import Studio
+from ..style import looks
 
 
 @dataclass(frozen=True)
-class View:
+class Material:
     """The runs, their pooled cases, the groups of comparable ones, and what figures are drawn with."""
 
-    runs: Sequence[Run]
+    runs: Sequence[ReportedRun]
     cases: pd.DataFrame
     groups: Sequence[Group]
     studio: Studio
@@ -28,13 +30,11 @@ class View:
     def devices(self) -> Mapping[str, Mapping[str, Any]]:
         """What the environments say of each place's device, with what the doctor found under `doctor`."""
         found: dict[str, Mapping[str, Any]] = {}
-        places = columns(self.cases, (PLACE, "device", "run")).drop_duplicates().itertuples(index=False)
+        places = self.cases[[PLACE, "device", "run"]].drop_duplicates().itertuples(index=False)
         for place, device, name in places:
             for run in self.runs:
                 of = run.environment.get("device")
-                if len(self.runs) > 1 and run.name != name:
-                    continue
-                if isinstance(of, dict) and of.get("name", device) == device:
+                if run.name == name and isinstance(of, dict) and of.get("name", device) == device:
                     doctor = run.environment.get("doctor")
                     found.setdefault(str(place), {**of, "doctor": doctor if isinstance(doctor, dict) else {}})
         return found
@@ -45,3 +45,12 @@ class View:
         found = of.get("doctor", {}).get("noise_floor")
         usual = DEFAULT_FLOOR.get(str(of.get("type")), max(DEFAULT_FLOOR.values()))
         return float(found) if isinstance(found, int | float) and 0 <= found < 1 else usual
+
+
+def material_of(runs: Sequence[ReportedRun], *, whole: bool = False) -> Material:
+    """What the sections are made from; a `whole` report leaves no figure out."""
+    cases = pool(runs)
+    shown = looks(cases["implementation"].unique(), yardsticks(cases)["implementation"].unique())
+    out = " --out DIR" if len(runs) > 1 else ""
+    command = f"python -m reports {shlex.join(str(run.path) for run in runs)}{out}"
+    return Material(runs, cases, group_rows(cases), Studio(shown, command, whole))

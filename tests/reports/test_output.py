@@ -1,17 +1,15 @@
-"""The command: where a report goes, what it refuses, and what it imports."""
+"""Where a report goes, what it replaces, and one figure alone."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from reports.data.rows import load_run
-from reports.folder import OutputError
+from reports.errors import OutputError
 from reports.output import write_report
-from tests.support.report_pages import page_of, report
-from tests.support.report_rows import MakeRun, case, failed
+from tests.support.report_pages import command, page_of
+from tests.support.report_rows import MakeRun, case, failed, sweep
 
 
 def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:
@@ -24,11 +22,11 @@ def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:
 
 def test_folder_of_others_is_left_alone(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run([case(1.0)])
-    code, _, errors = report(run, "--out", str(run))
+    code, _, errors = command(run, "--out", str(run))
     assert (code, len(errors.splitlines())) == (2, 1)
     assert "no part of a report" in errors
     (tmp_path / "file").touch()
-    assert report(run, "--out", str(tmp_path / "file"))[0] == 2
+    assert command(run, "--out", str(tmp_path / "file"))[0] == 2
     assert (run / "results.csv").exists()
 
 
@@ -49,10 +47,10 @@ def test_failure_leaves_the_old_report(make_run: MakeRun, monkeypatch: pytest.Mo
 def test_several_runs_need_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
     first = make_run([case(1.0)], "first")
     second = make_run([case(1.0)], "second", {"versions": {"torch": "2.14.0"}})
-    code, _, errors = report(first, str(second))
+    code, _, errors = command(first, str(second))
     assert (code, errors.splitlines()) == (2, [errors.strip()])
     assert "--out" in errors
-    assert report(first, str(second), "--out", str(tmp_path / "out"))[0] == 0
+    assert command(first, str(second), "--out", str(tmp_path / "out"))[0] == 0
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "The runs differ in versions.torch." in page
     assert "cpu, run second" in page
@@ -60,24 +58,15 @@ def test_several_runs_need_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
         assert [row["device"] for row in csv.DictReader(file)] == ["cpu, run first", "cpu, run second"]
 
 
-def test_misspelt_folder_is_one_line(tmp_path: Path) -> None:
-    code, _, errors = report(tmp_path / "rnu")
+def test_one_figure_alone(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(sweep({"unfold": 1.0, "triton": 9.0}))
+    code, _, errors = command(run, "--figure", "axis")
     assert (code, len(errors.splitlines())) == (2, 1)
-    assert "is not a folder" in errors
-
-
-def test_torch_and_kernels_are_not_imported(make_run: MakeRun) -> None:
-    run = make_run([case(1.0), case(2.0, m=1)])
-    code = (
-        "import sys; from pathlib import Path; from reports.__main__ import main; "
-        f"main([Path({str(run)!r})]); "
-        "sys.exit(bool({'torch', 'triton', 'kernels'} & sys.modules.keys()))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-def test_help_is_quick_to_import() -> None:
-    code = (
-        "import sys, reports.__main__; sys.exit(bool({'matplotlib', 'pandas', 'scipy', 'jinja2'} & sys.modules.keys()))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert "no figure 'axis'" in errors
+    assert command(run)[0] == 0
+    names = sorted(path.stem for path in (run / "report" / "plots").glob("*.csv"))
+    code, printed, _ = command(run, "--figure", names[0], "--out", tmp_path / "out")
+    assert (code, [line.split()[0] for line in printed.splitlines()]) == (0, ["svg", "png", "csv"])
+    for kind in ("svg", "csv"):
+        file = Path("plots", f"{names[0]}.{kind}")
+        assert (tmp_path / "out" / file).read_bytes() == (run / "report" / file).read_bytes()
