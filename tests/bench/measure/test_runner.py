@@ -1,5 +1,7 @@
 """Every case leaves a row, whatever comes of it; numbers that were not measured are not there."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -135,7 +137,7 @@ def test_gradients_that_are_zero_are_no_error(runner: Measured, posed: Case) -> 
 
 @pytest.mark.parametrize(("mode", "kernels"), [("forward", ["forward"]), ("backward", ["forward", "query", "key"])])
 def test_rows_say_which_launch_settings_ran(runner: Measured, mode: str, kernels: list[str]) -> None:
-    small = {"batch": 1, "channels": 2, "height": 2, "width": 3, "m": 2}  # for the interpreter's sake
+    small: dict[str, Any] = {"batch": 1, "channels": 2, "height": 2, "width": 3, "m": 2}  # for the interpreter's sake
     row = runner.row(case("triton", mode, **small))
     assert row["status"] == "ok", row["reason"]
     assert [part.partition(":")[0] for part in row["settings"].split()] == kernels
