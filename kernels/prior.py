@@ -10,14 +10,16 @@ from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from .autocast import without_autocast
+from .pointwise import pointwise
 
 
 class GeometricPrior(nn.Module):
     """Two 1×1 convolutions with a ReLU between, 2 → hidden → G, over the (dy, dx) of each tap (paper, Fig. 2).
 
-    Calling it returns (G, k, k). Offsets run from −1 to 1 over the window. The second convolution has no bias:
-    a constant cancels in the softmax. Evaluated in full precision under autocast; on a CPU, in eval mode without
-    gradients, kept between calls for as long as the weights have the numbers that it was computed from.
+    Calling it returns (G, k, k), in memory as (k, k, G). Offsets run from −1 to 1 over the window. The second
+    convolution has no bias: a constant cancels in the softmax. Evaluated in full precision under autocast; on a CPU, in
+    eval mode without gradients, kept between calls for as long as the weights have the numbers that it was computed
+    from.
     """
 
     position: Tensor
@@ -56,7 +58,13 @@ class GeometricPrior(nn.Module):
 
     def _evaluate(self) -> Tensor:
         with without_autocast(self.position.device):
-            return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
+            if not pointwise(self.expand, self.project):
+                return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
+            # On a GPU convolutions of float32 are rounded to TF32, and take a transposition after them.
+            taps = self.position.flatten(1).t()
+            middle = F.relu(F.linear(taps, self.expand.weight.flatten(1), self.expand.bias))
+            table = F.linear(middle, self.project.weight.flatten(1), self.project.bias)
+            return table.view(*self.position.shape[1:], -1).permute(2, 0, 1)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}

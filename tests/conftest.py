@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
 
 # Processes of tests run side by side, on small problems: with two threads each they would wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
