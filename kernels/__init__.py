@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         spatial_conv,
     )
     from .functional import local_relation, problem_of
-    from .implementations.triton_fused import compile_fused
+    from .implementations.triton_fused import compile_fused, stubbed_launches
     from .implementations.triton_fused.binary import CompiledKernel
     from .implementations.triton_fused.settings import Settings as FusedSettings
     from .implementations.triton_fused.tuner import FusedTuner
@@ -96,6 +96,7 @@ __all__ = [
     "resolve",
     "resolve_padding",
     "spatial_conv",
+    "stubbed_launches",
     "unsupported",
 ]
 

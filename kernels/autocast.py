@@ -4,9 +4,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch._C import _is_any_autocast_enabled
 
 # Found out once, as a compiler cannot trace the question.
 _DEVICES = frozenset(name for name in ("cpu", "cuda", "mps", "xpu") if torch.amp.is_autocast_available(name))
+
+
+def autocasting_anywhere() -> bool:
+    """Whether autocast is on for any device, which is quicker to ask."""
+    return _is_any_autocast_enabled()
 
 
 def autocasting(device: torch.device) -> bool:

@@ -1,12 +1,16 @@
 """torch.compile for one problem at a time, and where it works."""
 
+import os
+import shutil
 import types
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import torch
 
+_TRITON = find_spec("triton") is not None
 Constant = TypeVar("Constant", bound=Callable[..., Any])
 
 
@@ -16,7 +20,16 @@ def no_compiler(device: torch.device) -> str | None:
         return f"torch.compile is used on cpu and cuda, not on {device.type}"
     if device.type == "cpu" and not _has_cpp_compiler():
         return "torch.compile needs a C++ compiler on a CPU, and none was found"
+    if device.type == "cuda":
+        return no_launcher() if _TRITON else "torch.compile needs the package triton on a GPU, and it is not installed"
     return None
+
+
+def no_launcher() -> str | None:
+    """Return why Triton cannot start what it compiles for a GPU, or None."""
+    if _has_c_compiler():
+        return None
+    return "Triton builds what starts its kernels with a C compiler, and none was found: gcc, clang or what CC names"
 
 
 def compiled_alone(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
@@ -33,6 +46,17 @@ def constant_when_traced(function: Constant) -> Constant:
     """
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
     return function
+
+
+@constant_when_traced
+def _has_c_compiler() -> bool:
+    return _found_c_compiler()
+
+
+@cache
+def _found_c_compiler() -> bool:
+    named = os.environ.get("CC")
+    return any(shutil.which(name) for name in ([named] if named else ["gcc", "clang"]))
 
 
 @constant_when_traced

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor, peek_interpreter_stack
+from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import forward_ad
 
 from .compilation import constant_when_traced
@@ -38,19 +38,24 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
     """
     if torch.compiler.is_compiling():
         transformed = _transforming()
+    elif peek_interpreter_stack() is None and forward_ad._current_level < 0:  # noqa: SLF001
+        return
     else:
-        transformed = any(
-            x is not None and (is_functorch_wrapped_tensor(x) or forward_ad.unpack_dual(x).tangent is not None)
-            for x in tensors
-        )
+        transformed = any(x is not None and _transformed(x) for x in tensors)
     if transformed:
         raise transform_refusal(implementation)
+
+
+def _transformed(tensor: Tensor) -> bool:
+    if is_functorch_wrapped_tensor(tensor) or is_legacy_batchedtensor(tensor):
+        return True
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @constant_when_traced
 def _transforming() -> bool:
     """Whether a transform is under way; a compiler that traces one is inside it itself, and guards on it."""
-    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # type: ignore[attr-defined]  # noqa: SLF001
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # noqa: SLF001
 
 
 def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
@@ -64,10 +69,10 @@ def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
         @wraps(backward)
         def once(ctx: Any, grad_out: Tensor) -> Gradients:
             refuse_transforms(implementation, (grad_out,))
+            if not torch.is_grad_enabled():
+                return backward(ctx, grad_out)
             with torch.no_grad():
                 gradients = backward(ctx, grad_out)
-            if not torch.is_grad_enabled():
-                return gradients
             known = [gradient for gradient in gradients if gradient is not None]
             final = iter(_Final.apply(implementation, len(known), *known, *ctx.saved_tensors, grad_out))  # type: ignore[no-untyped-call]
             return tuple(None if gradient is None else next(final) for gradient in gradients)

@@ -1,19 +1,39 @@
 """The local relation operator: one entry point for every implementation."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .autocast import autocasting, without_autocast
+from .autocast import autocasting, autocasting_anywhere, without_autocast
 from .derivatives import refuse_transforms
+from .plain import keep, kept, ordinary
 from .problem import DTYPES, Problem, require_choice, resolve_padding
-from .registry import IMPLEMENTATIONS, resolve, unsupported
+from .registry import IMPLEMENTATIONS, Implementation, resolve, unsupported
 from .tensors import MEMORY_FORMATS, memory_format_of
 
 # Here and not while a call is traced, as a compiler cannot follow an import.
 for _entry in IMPLEMENTATIONS.values():
     _entry.load()
+
+
+class _Call(NamedTuple):
+    """What was found out of a call: its problem, who runs it, and what there was to choose from.
+
+    `bound` runs it if it is an ordinary one, where the implementation offers that.
+    """
+
+    problem: Problem
+    backward: bool
+    implementation: str
+    table: tuple[Implementation, ...]
+    bound: Callable[..., Tensor] | None
+
+
+# True equals 1, and 3.0 equals 3, so options are kept by their types too; in the order of local_relation's.
+_OPTION_TYPES = frozenset({(int, int, int, padding, int, str, str, str, str) for padding in (int, str)})
+_CALLS: dict[tuple[Any, ...], _Call] = kept()
 
 
 def local_relation(
@@ -65,7 +85,64 @@ def local_relation(
         RuntimeError: Another implementation than "unfold" is to be transformed by torch.func (vmap, grad, jvp) or
             differentiated forwards.
     """
-    operands = _autocast(query, key, value, prior)
+    options = (kernel_size, m, stride, padding, dilation, composability, padding_mode, channel_order, implementation)
+    operands = (query, key, value, prior)
+    autocast = autocasting_anywhere()
+    if autocast:
+        operands = _autocast(*operands)
+    facts = _facts(operands, options) if memory_budget is None else None
+    call = None if facts is None else _CALLS.get(facts)
+    if call is None or call.table != tuple(IMPLEMENTATIONS.values()):
+        call = _find_out(operands, options, memory_budget)
+        if facts is not None:
+            keep(_CALLS, facts, call._replace(bound=_bound(call, value.device)))
+    if autocast:
+        with without_autocast(value.device):
+            return _run(call, operands, memory_budget)
+    return _run(call, operands, memory_budget)
+
+
+def _run(call: _Call, operands: tuple[Any, ...], memory_budget: int | None) -> Tensor:
+    """The output, for operands in the dtypes that it is computed in."""
+    if call.bound is not None:
+        return call.bound(*operands)
+    if call.problem.batch == 0:
+        return _empty(call.problem, *operands)
+    extra = {} if memory_budget is None else {"memory_budget": memory_budget}
+    out = IMPLEMENTATIONS[call.implementation].module.run(call.problem, *operands, **extra)
+    return out.contiguous(memory_format=MEMORY_FORMATS[call.problem.memory_format])
+
+
+def _facts(operands: tuple[Any, ...], options: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What makes calls alike, or None where nothing may be concluded from one to another."""
+    query, key, value, prior = operands
+    if query is None or key is None or value is None or not ordinary(query, key, value, prior):
+        return None
+    if tuple(map(type, options)) not in _OPTION_TYPES:
+        return None
+    backward = torch.is_grad_enabled() and (
+        query.requires_grad or key.requires_grad or value.requires_grad or (prior is not None and prior.requires_grad)
+    )
+    return (
+        query.shape,
+        query.dtype,
+        query.device,
+        key.shape,
+        key.dtype,
+        key.device,
+        value.shape,
+        value.dtype,
+        value.device,
+        value.dim() == 4 and memory_format_of(value),
+        None if prior is None else (prior.shape, prior.dtype, prior.device),
+        backward,
+        options,
+    )
+
+
+def _find_out(operands: tuple[Any, ...], options: tuple[Any, ...], memory_budget: int | None) -> _Call:
+    """Check a call's arguments, and choose who runs it."""
+    kernel_size, m, stride, padding, dilation, composability, padding_mode, channel_order, implementation = options
     problem = problem_of(
         *operands,
         kernel_size=kernel_size,
@@ -78,15 +155,17 @@ def local_relation(
         channel_order=channel_order,
     )
     backward = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in operands)
-    name = _chosen(implementation, problem, value.device, backward=backward)
-    options = {} if memory_budget is None else {"memory_budget": memory_budget}
-    _require_options(implementation, options)
+    name = _chosen(implementation, problem, operands[2].device, backward=backward)
+    if memory_budget is not None:
+        _require_taker("memory_budget", implementation)
     _require_plain(name, operands)
-    if problem.batch == 0:
-        return _empty(problem, *operands)
-    with without_autocast(value.device):
-        out = IMPLEMENTATIONS[name].module.run(problem, *operands, **options)
-    return out.contiguous(memory_format=MEMORY_FORMATS[problem.memory_format])
+    return _Call(problem, backward, name, tuple(IMPLEMENTATIONS.values()), None)
+
+
+def _bound(call: _Call, device: torch.device) -> Callable[..., Tensor] | None:
+    """What runs ordinary calls that are like this one, where the implementation has something of the kind."""
+    bind = getattr(IMPLEMENTATIONS[call.implementation].module, "bind", None)
+    return None if bind is None or call.problem.batch == 0 else bind(call.problem, device, backward=call.backward)
 
 
 def problem_of(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, **options: int | str) -> Problem:
@@ -171,11 +250,10 @@ def _require_plain(name: str, operands: tuple[Tensor | None, ...]) -> None:
         refuse_transforms(name, operands)
 
 
-def _require_options(implementation: str, options: dict[str, int]) -> None:
-    for option in options:
-        takers = [name for name, entry in IMPLEMENTATIONS.items() if option in entry.options]
-        if implementation not in takers:
-            raise ValueError(f"{option} is taken by implementation {' or '.join(takers)}, got {implementation!r}")
+def _require_taker(option: str, implementation: str) -> None:
+    takers = [name for name, entry in IMPLEMENTATIONS.items() if option in entry.options]
+    if implementation not in takers:
+        raise ValueError(f"{option} is taken by implementation {' or '.join(takers)}, got {implementation!r}")
 
 
 def _empty(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:

@@ -73,6 +73,7 @@ IMPLEMENTATIONS = {
     "triton": Implementation(
         "triton_fused", "one fused Triton kernel forward, two gather kernels backward", has_settings=True
     ),
+    "native": Implementation("native", "C++ for CPUs, forward and backward a pass each, compiled at first use"),
     "compiled": Implementation("compiled", "torch.compile of sums over views of the windows"),
     "chunked": Implementation("chunked", "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
     "unfold": Implementation("unfold", "plain PyTorch, every window unfolded: the baseline", transformable=True),

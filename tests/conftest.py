@@ -1,6 +1,8 @@
 """What all tests share. What is read when torch and Triton are imported comes first of all."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 # Processes of tests run side by side, on small problems: with two threads each they would wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -12,11 +14,19 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
+
+from tests.support.order import by_cost  # noqa: E402  its asserts are rewritten
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """What a test pretended about devices and settings is not kept for the next one's calls."""
+    yield
+    if "kernels.plain" in sys.modules:
+        sys.modules["kernels.plain"].forget()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none."""
+    """Begin with the slowest files, and skip what needs a GPU where there is none."""
+    items.sort(key=lambda item: by_cost(item.nodeid))
     if torch.cuda.is_available():
         return
     for item in items:

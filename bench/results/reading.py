@@ -182,7 +182,8 @@ def _read_samples(path: Path, run: Run) -> None:
             continue
         key, kept = key_of(found), SampleLine(line.decode().rstrip("\n") + "\n", found["samples_ms"], found.get("turn"))
         if key in run.rows:
-            run.samples[key] = [*run.samples.get(key, []), kept] if kept.turn else [kept]
+            turns = [one for one in run.samples.get(key, []) if one.turn]
+            run.samples[key] = [*turns, kept] if kept.turn else [kept]
     if lost:
         run.warnings.append(f"{lost} of {path.name}'s lines hold no samples: left out")
 

@@ -48,7 +48,7 @@ class _Compiled(torch.autograd.Function):
         out, kept = _relate(problem, (query, key, value, prior))
         ctx.problem = problem
         ctx.save_for_backward(query, key, value, prior, kept)
-        return out
+        return out.data  # no view, which the caller could not write into
 
     @staticmethod
     @differentiable_once("compiled")

@@ -14,11 +14,13 @@ from triton.runtime import driver
 
 from bench.processes import spread
 from kernels import CompiledKernel, Problem, compile_fused
-from kernels.implementations.triton_fused import compiling, launch
+from kernels.implementations.triton_fused import launch, plans, pretended
+from kernels.implementations.triton_fused.compiling import launch_arguments
 from kernels.implementations.triton_fused.geometry import geometry_of
 from kernels.implementations.triton_fused.settings import KERNELS, Kernel, heuristic
 from kernels.tensors import accumulation_dtype
 
+CPU = torch.device("cpu")
 SMALL = Problem(batch=2, channels=12, height=5, width=6, kernel_size=3, m=4, padding=1, dtype="bfloat16")
 PROBLEMS = {
     "small": SMALL,
@@ -32,7 +34,7 @@ PROBLEMS = {
 class Launch(NamedTuple):
     """What a kernel was launched with."""
 
-    programs: int
+    grid: tuple[int, int, int]
     arguments: dict[str, Any]
     options: dict[str, Any]
 
@@ -42,42 +44,41 @@ class Recorder:
 
     def __init__(self, kernel: Any) -> None:
         self.signature = inspect.signature(kernel.fn)
+        self.arg_names = kernel.arg_names
         self.launched: Launch | None = None
 
-    def __getitem__(self, grid: tuple[int]) -> Any:
-        def run(*arguments: Any, **named: Any) -> None:
-            options = {name: named.pop(name) for name in list(named) if name not in self.signature.parameters}
-            bound = self.signature.bind(*arguments, **named).arguments
+    def __getitem__(self, grid: tuple[int, int, int]) -> Any:
+        def run(*arguments: Any, **options: Any) -> None:
+            bound = self.signature.bind(*arguments).arguments
             found = {name: value.dtype if isinstance(value, Tensor) else value for name, value in bound.items()}
-            self.launched = Launch(grid[0], found, options)
+            self.launched = Launch(grid, found, options)
 
         return run
 
 
 def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> Launch:
     """The launch of a kernel by the launcher, on empty tensors of the problem."""
-    recorder = Recorder(getattr(launch, f"local_relation_{kernel}_kernel"))
-    monkeypatch.setattr(launch, f"local_relation_{kernel}_kernel", recorder)
+    recorder = Recorder(plans.KERNELS[kernel])
+    monkeypatch.setitem(plans.KERNELS, kernel, recorder)
     dtype = getattr(torch, problem.dtype)
     accumulation = accumulation_dtype(dtype)
-    image = (problem.batch, problem.height, problem.width)
-    pixels = (problem.batch, problem.out_height, problem.out_width)
 
-    def empty(*shape: int, of: torch.dtype = dtype) -> Tensor:
-        return torch.empty(shape, dtype=of)
+    def empty(channels: int, height: int, width: int, of: torch.dtype = dtype) -> Tensor:
+        shape = (problem.batch, channels, height, width)
+        return torch.empty(shape, dtype=of, memory_format=torch.channels_last)
 
-    query, key, value = (
-        empty(*pixels, problem.groups),
-        empty(*image, problem.groups),
-        empty(*image, problem.channels),
+    size, out_size = (problem.height, problem.width), (problem.out_height, problem.out_width)
+    prior = torch.empty(problem.groups, problem.kernel_size, problem.kernel_size) if problem.prior else None
+    plan = plans.plan_of(problem, CPU)
+    inputs = launch.as_inputs(
+        plan, empty(problem.groups, *out_size), empty(problem.groups, *size), empty(problem.channels, *size), prior
     )
-    inputs = launch.Inputs(query, key, value, empty(problem.kernel_size**2, problem.groups, of=accumulation))
-    out, log_sum = empty(*pixels, problem.channels), empty(*pixels, problem.groups, of=accumulation)
-    mean = empty(*pixels, geometry_of("query", problem, heuristic("query", problem)).parts, of=accumulation)
+    out, softmax = empty(problem.channels, *out_size), empty(2 * problem.groups, *out_size, of=accumulation)
+    mean = empty(plan.query.geometry.parts, *out_size, of=accumulation)
     launches: dict[Kernel, Any] = {
-        "forward": lambda: launch.launch_forward(problem, inputs, save_log_sum=True),
-        "query": lambda: launch.launch_query_side(problem, inputs, out, out, log_sum),
-        "key": lambda: launch.launch_key_side(problem, inputs, out, log_sum, mean),
+        "forward": lambda: launch.launch_forward(plan, inputs, save_softmax=True),
+        "query": lambda: launch.launch_query_side(plan, inputs, out, out, softmax),
+        "key": lambda: launch.launch_key_side(plan, inputs, out, softmax, mean),
     }
     launches[kernel]()
     assert recorder.launched is not None
@@ -89,11 +90,11 @@ def launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) 
 def test_compiled_with_what_is_launched(kernel: Kernel, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     real = launched(kernel, problem, monkeypatch)
     settings = heuristic(kernel, problem)
-    arguments = compiling.launch_arguments(kernel, problem, geometry_of(kernel, problem, settings))
+    arguments = launch_arguments(kernel, problem, geometry_of(kernel, problem, settings))
     assert arguments == real.arguments
     assert list(arguments) == list(real.arguments)
     assert real.options == settings.options
-    assert launch.programs_of(kernel, problem, settings) == real.programs
+    assert plans.Launch(kernel, problem, settings, CPU).grid == real.grid
 
 
 def test_an_unknown_kernel_is_refused() -> None:
@@ -116,7 +117,7 @@ def compiled_twice(problem: Problem) -> dict[str, Any]:
         "targets": [text for one in (first, other) for text in one.ptx.split() if text.startswith("sm_")],
         "seconds": [first.compile_seconds, second.compile_seconds],
         "driver": driver._active is before,
-        "cached": len(compiling._SOURCES["key"].device_caches),
+        "cached": len(plans.KERNELS["key"].device_caches),
         "geometry": first.geometry,
     }
 
@@ -141,7 +142,7 @@ class Cached:
 
 
 def fail_to_compile(kernel: Cached) -> None:
-    with compiling._pretended((8, 9), kernel):
+    with pretended.pretended((8, 9), [kernel]):
         assert driver.active.get_current_target().arch == 89
         kernel.device_caches[driver.active.get_current_device()] = "half done"
         raise MemoryError
@@ -164,7 +165,7 @@ def binary(kernel: Kernel, problem: Problem, **geometry: Any) -> CompiledKernel:
         problem=problem,
         capability=(9, 0),
         geometry=laid_out,
-        programs=launch.programs_of(kernel, problem, settings),
+        programs=plans.Launch(kernel, problem, settings, CPU).grid[0],
         warps=laid_out.lanes // 32,
         ptx="",
         cubin=b"",

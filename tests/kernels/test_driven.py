@@ -3,6 +3,8 @@
 Every driver × every implementation, forward and all gradients, held against the oracle.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -19,9 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 from torch.utils.flop_counter import FlopCounterMode
 
-from kernels import local_relation
+from kernels import IMPLEMENTATIONS, local_relation
 from kernels.implementations import compiled
-from tests.support.cases import Case, Inputs, differentiated
+from tests.support.cases import Case, Inputs, differentiated, every_implementation, expected_of, posed, take
 from tests.support.oracle import QUANTITIES
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +32,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning"),
 ]
 
-# Ragged groups; no two sizes alike, as a compiler takes equal ones for one symbol.
-CASE = Case(batch=4, channels=5, m=2, height=6, width=7)
-SIZES = (CASE, replace(CASE, batch=2, height=7, width=9), replace(CASE, batch=1, height=3, width=8))
+# Ragged groups; small, for the interpreter's sake.
+CASE = Case(batch=3, channels=5, m=3, height=4, width=2)
+OTHER_SIZES = (replace(CASE, batch=2, height=5, width=3), replace(CASE, batch=1, height=7, width=4))
 
 Operator = Callable[..., Tensor]
 Results = dict[str, Tensor]
@@ -176,7 +178,17 @@ def traced_by_jit(operator: Operator, inputs: Inputs) -> Results:
     return differentiated(torch.jit.trace(operator, inputs.operands, check_trace=False), inputs)
 
 
-DRIVERS: dict[str, Driver] = {
+def compiled_for_one_size(operator: Operator, inputs: Inputs) -> Results:
+    return differentiated(torch.compile(operator, fullgraph=True, dynamic=False), inputs)
+
+
+def compiled_in_parts(operator: Operator, inputs: Inputs) -> Results:
+    """What cannot be part of the graph leaves it."""
+    return differentiated(torch.compile(operator, backend="aot_eager"), inputs)
+
+
+# What torch.func, forward mode and vmap ask for is refused but where torch's own operators are all there is.
+TRANSFORMS: dict[str, Driver] = {
     "torch.func.vjp": gradients_by_transform,
     "torch.func.vjp, compiled": gradients_by_compiled_transform,
     "torch.func.jacfwd": gradient_forwards,
@@ -185,6 +197,11 @@ DRIVERS: dict[str, Driver] = {
     "torch.func.vmap, compiled": over_a_batch_compiled,
     "dual numbers into compiled code": dual_numbers_compiled,
     "batched gradients": batched_gradients,
+}
+DRIVERS: dict[str, Driver] = {
+    **TRANSFORMS,
+    "Inductor, one size": compiled_for_one_size,
+    "a graph in parts": compiled_in_parts,
     "dispatch mode": under(Seen),
     "FLOP counter": under(partial(FlopCounterMode, display=False)),
     "function mode": under(Called),
@@ -194,3 +211,128 @@ DRIVERS: dict[str, Driver] = {
     "tensor subclass": of_a_subclass,
     "torch.jit.trace": traced_by_jit,
 }
+
+
+def in_words(error: Exception, implementation: str) -> bool:
+    """Whether an error says who refuses and what to do instead."""
+    text = str(error)
+    refused = f"implementation '{implementation}'" in text and (
+        " ask for " in text or "does not take this case" in text
+    )
+    return refused or "use torch.export" in text
+
+
+@every_implementation
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_right_numbers_or_a_refusal_in_words(driver: str, implementation: str) -> None:
+    inputs, expected = posed(CASE)
+    try:
+        found = DRIVERS[driver](relation(implementation), inputs)
+    except Exception as error:  # noqa: BLE001
+        assert in_words(error, implementation), error
+        assert driver == "torch.jit.trace" or implementation == "flex" or driver in TRANSFORMS
+        assert driver == "torch.jit.trace" or not IMPLEMENTATIONS[implementation].transformable
+        return
+    reference = expected.reference.values["prior"]
+    in_one_direction = found.pop("prior[0, 0, 0]", None)
+    assert in_one_direction is None or in_one_direction.item() == pytest.approx(reference[0, 0, 0], rel=1e-4)
+    assert expected.only(*found).violations(found) == {}
+
+
+@every_implementation
+def test_compiled_for_any_size(implementation: str) -> None:
+    """One function, several sizes: each with the gradients of its own."""
+    take(implementation, CASE)
+    operator = torch.compile(relation(implementation), fullgraph=True, dynamic=True)
+    for case in (CASE, *OTHER_SIZES):
+        inputs, expected = posed(case)
+        assert expected.violations(differentiated(operator, inputs)) == {}
+
+
+class Module(nn.Module):
+    """The operator as a module, for exporters."""
+
+    def __init__(self, operator: Operator) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, prior: Tensor) -> Tensor:
+        return self.operator(query, key, value, prior)
+
+
+@every_implementation
+@pytest.mark.parametrize("strict", [False, True])
+def test_exported_for_any_size(implementation: str, strict: bool) -> None:
+    """Images, rows and columns stay open; the program is right for others, and differentiable."""
+    inputs, _ = take(implementation, CASE)
+    sizes = {0: torch.export.Dim("images"), 2: torch.export.Dim("rows"), 3: torch.export.Dim("columns")}
+    shapes = (sizes, sizes, sizes, None)
+    module = Module(relation(implementation))
+    program = torch.export.export(module, inputs.operands, dynamic_shapes=shapes, strict=strict).module()
+    for case in OTHER_SIZES:
+        inputs, expected = posed(case)
+        assert expected.violations(differentiated(program, inputs)) == {}
+
+
+@every_implementation
+def test_one_tensor_in_several_places(implementation: str) -> None:
+    """Query, key and value are one: a compiler's graph has one input, and its gradient is the sum of three."""
+    case = replace(CASE, channels=2, m=1, prior=None)
+    inputs, _ = take(implementation, case)
+
+    def alone(x: Tensor) -> Tensor:
+        return local_relation(x, x, x, implementation=implementation, **case.keywords)
+
+    x = inputs.value.clone().requires_grad_()
+    expected = expected_of(replace(inputs, query=inputs.value, key=inputs.value), case.options).reference.values
+    output = torch.compile(alone, backend="aot_eager", fullgraph=True)(x)
+    (gradient,) = torch.autograd.grad(output, x, inputs.grad)
+    total = expected["query"] + expected["key"] + expected["value"]
+    torch.testing.assert_close(output.detach().double().cpu().numpy(), expected["output"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient.double().cpu().numpy(), total, rtol=1e-5, atol=1e-5)
+
+
+IN_A_FAKE_WORLD = """
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from kernels import IMPLEMENTATIONS, local_relation
+
+SHAPES = ((1, 2, 4, 3), (1, 2, 4, 3), (1, 4, 4, 3), (2, 3, 3))
+
+def call(implementation, gradients, operands):
+    operands = [x.requires_grad_(gradients) for x in operands]
+    output = local_relation(*operands, kernel_size=3, m=2, implementation=implementation)
+    return [output, *(torch.autograd.grad(output.sum(), operands) if gradients else ())]
+
+def fake(implementation, gradients):
+    try:
+        with FakeTensorMode():
+            found = call(implementation, gradients, [torch.ones(shape) for shape in SHAPES])
+    except RuntimeError as error:
+        print(implementation, error)
+    else:
+        assert all(isinstance(x, FakeTensor) for x in found), found
+        print(implementation, *(tuple(x.shape) for x in found))
+
+for implementation in IMPLEMENTATIONS:
+    if implementation == "triton":
+        continue  # interpreted, it has no compiled code
+    fake(implementation, implementation != "flex")
+    if implementation != "flex":  # takes ten seconds to compile, and has refused before it is asked for compiled code
+        with torch.no_grad():
+            call(implementation, False, [torch.ones(shape) for shape in SHAPES])
+        fake(implementation, True)
+"""
+
+
+def test_fake_tensors_never_reach_compiled_code() -> None:
+    """Cold and warm, in a process of its own, as memory that is not there would end it."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_FAKE_WORLD], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = done.stdout.splitlines()
+    shapes = "(1, 4, 4, 3) (1, 2, 4, 3) (1, 2, 4, 3) (1, 4, 4, 3) (2, 3, 3)"
+    for implementation in set(IMPLEMENTATIONS) - {"triton", "flex"}:
+        assert lines.count(f"{implementation} {shapes}") == 2
+    assert "flex implementation 'flex' of local_relation is compiled code: " in done.stdout

@@ -57,8 +57,8 @@ BACKWARD_CASES = {
 @pytest.mark.parametrize("case", BACKWARD_CASES.values(), ids=BACKWARD_CASES.keys())
 def test_opcheck_backward(case: Case) -> None:
     tensors, integers, strings = operands_of(case, gradients=False)
-    output, log_sum = torch.ops.local_relation.forward(*tensors, integers, strings, True)
-    arguments = (*tensors, output, log_sum, torch.ones_like(output), integers, strings)
+    output, softmax = torch.ops.local_relation.forward(*tensors, integers, strings, True)
+    arguments = (*tensors, output, softmax, torch.ones_like(output), integers, strings)
     torch.library.opcheck(torch.ops.local_relation.backward.default, arguments)
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from kernels import FusedTuner, Problem, problem_of
+from kernels.plain import forget
 from tests.support.cases import Case, run, take
 
 pytest.importorskip("triton")
 
-from kernels.implementations.triton_fused import launch, tuned
+from kernels.implementations.triton_fused import plans, tuned
 from kernels.implementations.triton_fused.geometry import geometry_of
 from kernels.implementations.triton_fused.settings import (
     KERNELS,
@@ -25,7 +26,8 @@ from kernels.implementations.triton_fused.settings import (
     tiled,
 )
 
-SMALL_ROWS = Case(batch=3, channels=20, m=4, height=5, width=9)
+CPU = torch.device("cpu")
+SMALL_ROWS = Case(batch=1, channels=8, m=4, height=5, width=9)
 SETTINGS: dict[str, tuple[Case, dict[str, Any]]] = {
     "one column": (SMALL_ROWS, {"columns": 1}),
     "three columns": (SMALL_ROWS, {"columns": 3}),
@@ -71,7 +73,8 @@ def test_settings_do_not_change_results(case: Case, change: dict[str, Any], monk
         wanted = replace(heuristic(kernel, problem), **change)
         return wanted if kernel != "key" else replace(wanted, columns=-(-wanted.columns // case.stride) * case.stride)
 
-    monkeypatch.setattr(launch, "settings_of", changed)
+    monkeypatch.setattr(plans, "settings_of", changed)
+    forget()
     assert expected.violations(run("triton", inputs, case)) == {}
 
 
@@ -104,7 +107,7 @@ def test_every_lane_has_a_place(kernel: Kernel, changes: dict[str, Any]) -> None
     geometry = geometry_of(kernel, problem, chosen)
     height, width = tiled(kernel, problem)
     lanes_needed = problem.batch * height * -(-width // chosen.columns) * problem.groups * geometry.slices
-    assert launch.programs_of(kernel, problem, chosen) * chosen.lanes >= lanes_needed
+    assert plans.Launch(kernel, problem, chosen, CPU).grid[0] * chosen.lanes >= lanes_needed
     assert geometry.slices * geometry.pieces * geometry.piece >= min(problem.m, problem.channels)
     assert kernel != "key" or chosen.columns % problem.stride == 0
 
@@ -182,8 +185,9 @@ def test_sides_that_disagree_on_slices_are_refused(monkeypatch: pytest.MonkeyPat
     def disagreeing(kernel: Kernel, problem: Problem, _: torch.device) -> Settings:
         return replace(heuristic(kernel, problem), members=2 if kernel == "key" else 4)
 
-    monkeypatch.setattr(launch, "settings_of", disagreeing)
-    with pytest.raises(ValueError, match="it left 5 sums a pixel, expected 10"):
+    monkeypatch.setattr(plans, "settings_of", disagreeing)
+    forget()
+    with pytest.raises(ValueError, match="it left 2 sums a pixel, expected 4"):
         run("triton", inputs, SMALL_ROWS)
 
 

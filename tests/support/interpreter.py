@@ -1,4 +1,4 @@
-"""Triton's interpreter without what a GPU does not have: two faults, and most of the time that it takes."""
+"""Triton's interpreter without what a GPU does not have: some faults, and most of the time that it takes."""
 
 import inspect
 from collections.abc import Callable
@@ -16,9 +16,21 @@ Array = npt.NDArray[Any]
 
 
 def like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Round a float32 that becomes bfloat16, whose low bits the interpreter drops, and patch the language seldom."""
+    """Round a float32 that becomes bfloat16, and a multiply–add once, and patch the language seldom.
+
+    The interpreter drops the low bits of the one, and rounds the product of the other.
+    """
     monkeypatch.setattr(interpreter, "_convert_float", _rounded(interpreter._convert_float))
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "create_fma", _fused)
     monkeypatch.setattr(interpreter, "_patch_lang", _PatchedOnce(interpreter._patch_lang))
+
+
+def _fused(_: Any, x: Any, y: Any, z: Any) -> Any:
+    """x·y + z, for float32 rounded once; float64 has no wider dtype to be exact in."""
+    if x.data.dtype == np.float32:
+        exact = x.data.astype(np.float64) * y.data.astype(np.float64) + z.data.astype(np.float64)
+        return interpreter.TensorHandle(exact.astype(np.float32), z.dtype.scalar)
+    return interpreter.TensorHandle(x.data * y.data + z.data, z.dtype.scalar)
 
 
 def _rounded(convert: Callable[..., Array]) -> Callable[..., Array]:

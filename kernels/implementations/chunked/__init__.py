@@ -67,7 +67,7 @@ class _Chunked(torch.autograd.Function):
     def forward(ctx: Any, cut: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
         ctx.plan = cut
         ctx.save_for_backward(query, key, value, prior)
-        return relate(cut, query, key, value, prior)
+        return relate(cut, query, key, value, prior).data  # no view, which the caller could not write into
 
     @staticmethod
     @differentiable_once("chunked")

@@ -1,10 +1,14 @@
 """`triton`: one fused forward kernel and two gather kernels backward; nothing of size k² per pixel is in memory."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
+from ...compilation import no_launcher
 from ...problem import Problem
 from .binary import CompiledKernel
 
@@ -15,22 +19,26 @@ def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> st
     """Return why the problem cannot run on the device, or None."""
     if not _INSTALLED:
         return "the package triton is not installed"
-    from .launch import interpreting, programs
+    from .launch import interpreting
+    from .plans import plan_of
+    from .pretended import stubbed
 
-    if device.type == "cpu" and not interpreting():
+    if device.type == "cpu" and not (interpreting() or stubbed()):
         return "Triton kernels run on cuda tensors, got cpu (TRITON_INTERPRET=1 runs them there, for tests)"
     if device.type not in ("cpu", "cuda"):
         return f"Triton kernels run on cuda tensors, got {device.type}"
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
         return "the kernels need a GPU of compute capability 8.0 or newer"
+    if device.type == "cuda" and no_launcher() is not None:
+        return no_launcher()
     # A compiler cannot trace the count, which only sizes beyond any memory exceed; the launch itself fails then.
-    if not torch.compiler.is_compiling() and programs(problem, device) >= 2**31:
-        return f"the grid would have {programs(problem, device)} programs, a launch takes fewer than 2³¹"
+    if not torch.compiler.is_compiling() and plan_of(problem, device).programs >= 2**31:
+        return f"the grid would have {plan_of(problem, device).programs} programs, a launch takes fewer than 2³¹"
     return None
 
 
 def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
-    """Predicted peak of memory above the inputs: output, log-sum, and in backward gradients and their partial sums."""
+    """Predicted peak of memory above the inputs: output, shift and scale of each softmax, and in backward gradients and their partial sums."""
     from .launch import extra_elements
 
     wide, narrow = extra_elements(problem, device, backward=backward)
@@ -45,6 +53,14 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
     return apply(problem, query, key, value, prior)
 
 
+def bind(problem: Problem, device: torch.device, *, backward: bool) -> Callable[..., Tensor]:
+    """What runs an ordinary call of the problem, as `run` without the problem: all about it is decided."""
+    from .eager import relate, relate_differentiably
+    from .plans import plan_of
+
+    return partial(relate_differentiably if backward else relate, plan_of(problem, device))
+
+
 def compile_fused(kernel: str, problem: Problem, capability: tuple[int, int]) -> CompiledKernel:
     """The kernel "forward", "query" or "key", compiled as it is launched for the problem; no GPU needed.
 
@@ -56,6 +72,20 @@ def compile_fused(kernel: str, problem: Problem, capability: tuple[int, int]) ->
     from .compiling import compile_kernel
 
     return compile_kernel(kernel, problem, capability)
+
+
+def stubbed_launches() -> AbstractContextManager[None]:
+    """While it lasts the kernels launch nothing, on tensors of any device: calls take their host time alone.
+
+    What they return is memory that nobody wrote. No other thread may launch a kernel meanwhile.
+
+    Raises:
+        ImportError: Triton is not installed.
+        RuntimeError: Triton was imported to interpret kernels (TRITON_INTERPRET), not to compile them.
+    """
+    from .pretended import stubbed_launches as stubbed
+
+    return stubbed()
 
 
 def describe_settings(problem: Problem, device: torch.device, *, backward: bool) -> str:

@@ -2,33 +2,34 @@
 
 With w the weights, dy the output's gradient and D = Σ_c dy·y, the gradient of a logit is dl = w·(Σ_c dy·x − D).
 Query side: dq = Σ_taps dl·∂Φ/∂q, dprior = Σ_pixels dl. Key side: dx = Σ w·dy, dk = Σ dl·∂Φ/∂k over the queries that see
-the pixel. Weights are computed again from the saved log-sum. Groups cut into slices give partial sums of each.
+the pixel. Weights are computed again from each softmax's saved shift and scale. Groups cut into slices give partial sums of each.
 """
 
 import triton
 import triton.language as tl
 
+from .geometry import SIZES
 from .members import dot_members, load_members, member_offset, stack, store_members, unstack
 from .tiles import (
-    LOG2E,
     accumulator,
     column_limit,
-    composability,
     in_row,
     input_rows,
     lane_position,
     load_priors,
     load_scalar,
+    logit_of,
     outside_row,
     query_row,
     query_rows,
     slope,
     tap_of_input,
     tap_of_query,
+    weight_above,
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def local_relation_query_kernel(
     query_ptr,
     key_ptr,
@@ -36,7 +37,7 @@ def local_relation_query_kernel(
     prior_ptr,
     out_ptr,
     grad_out_ptr,
-    log_sum_ptr,
+    softmax_ptr,
     grad_query_ptr,
     grad_prior_ptr,
     mean_ptr,
@@ -50,7 +51,7 @@ def local_relation_query_kernel(
     """One program computes the query gradients of its lanes' output pixels, and their share of the prior's.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), out and grad_out (N, Ho, Wo, C),
-    log_sum (N, Ho, Wo, G) → grad_query and mean D (N, Ho, Wo, G·slices), grad_prior (tiles, k², G·slices).
+    softmax (N, Ho, Wo, G, 2) → grad_query and mean D (N, Ho, Wo, G·slices), grad_prior (tiles, k², G·slices).
 
     Grid: (S.tiles(N, Ho, Wo) · S.group_chunks,)
     """
@@ -66,7 +67,7 @@ def local_relation_query_kernel(
     value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
 
-    queries, log_sums, means, grads, grad_queries = (), (), (), (), ()
+    queries, shifts, means, grads, grad_queries = (), (), (), (), ()
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
         here = out_pixel + r
@@ -78,8 +79,10 @@ def local_relation_query_kernel(
         place = here * S.groups + group
         queries = queries + (load_scalar(query_ptr + place, in_output, 0.0),)
         # Where there is no output pixel, +inf makes every weight 0.
-        log_sums = log_sums + (load_scalar(log_sum_ptr + place, in_output, float("inf")),)
-        means, grads = means + (mean,), grads + (grad,)
+        shifts = shifts + (load_scalar(softmax_ptr + place * 2, in_output, float("inf")),)
+        # The weights in the loop lack their scale; what they are multiplied with has it.
+        scale = load_scalar(softmax_ptr + place * 2 + 1, in_output, 0.0)
+        means, grads = means + (mean * scale,), grads + (scaled(grad, scale),)
         grad_queries = grad_queries + (tl.zeros([LANES], ACCUMULATOR),)
 
     first, end = input_rows(y, height, S)
@@ -104,8 +107,8 @@ def local_relation_query_kernel(
                 for r in tl.static_range(COLUMNS):
                     grad_query = grad_queries[r]
                     if tap_of_input(c, r, S) >= 0:
-                        logit = composability(queries[r], key, S) + priors[tap_of_input(c, r, S)]
-                        weight = tl.exp2(logit * LOG2E - log_sums[r])
+                        logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
+                        weight = weight_above(logit, shifts[r])
                         if S.tests_taps:
                             weight = tl.where(inside, weight, 0.0)
                         grad_logit = weight * dot_members(grads[r], value, -means[r], S)
@@ -119,6 +122,16 @@ def local_relation_query_kernel(
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
         tl.store(places, grad_queries[r], mask=in_lane & (x + r < out_width))
+
+
+@triton.jit
+def scaled(terms, scale):
+    """Each entry of the tuple times the scale."""
+    COUNT: tl.constexpr = len(terms)
+    products = ()
+    for i in tl.static_range(COUNT):
+        products = products + (terms[i] * scale,)
+    return products
 
 
 @triton.jit
@@ -162,14 +175,14 @@ def store_no_grad_prior(grad_prior_ptr, first, end, S: tl.constexpr):
         store_grad_prior(grad_prior_ptr, tl.zeros([GROUPS, TAPS], grad_prior_ptr.dtype.element_ty), u, S)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def local_relation_key_kernel(
     query_ptr,
     key_ptr,
     value_ptr,
     prior_ptr,
     grad_out_ptr,
-    log_sum_ptr,
+    softmax_ptr,
     mean_ptr,
     grad_key_ptr,
     grad_value_ptr,
@@ -182,8 +195,8 @@ def local_relation_key_kernel(
 ):
     """One program computes the key and value gradients of its lanes' input pixels.
 
-    query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), grad_out (N, Ho, Wo, C), log_sum
-    (N, Ho, Wo, G), mean D (N, Ho, Wo, G·slices) → grad_key (N, H, W, G·slices), grad_value (N, H, W, C).
+    query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), grad_out (N, Ho, Wo, C), softmax
+    (N, Ho, Wo, G, 2), mean D (N, Ho, Wo, G·slices) → grad_key (N, H, W, G·slices), grad_value (N, H, W, C).
 
     Grid: (S.tiles(N, H, W) · S.group_chunks,)
     """
@@ -200,7 +213,7 @@ def local_relation_key_kernel(
     # The place of column `first_query` in row 0 of the image's outputs.
     origin = image * out_height * out_width + first_query
     query_ptrs = query_ptr + origin * S.groups + group
-    log_sum_ptrs = log_sum_ptr + origin * S.groups + group
+    softmax_ptrs = softmax_ptr + (origin * S.groups + group) * 2
     mean_ptrs = mean_ptr + origin * S.parts + part
     grad_ptrs = grad_out_ptr + origin * S.channels + member_offset(part, S)
 
@@ -225,7 +238,9 @@ def local_relation_key_kernel(
                 in_output = in_row(first_query + c, limit, S)
                 query = load_scalar(query_ptrs + pixel * S.groups + c * S.groups, in_output, 0.0)
                 # Where there is no query, +inf makes the weight 0.
-                log_sum = load_scalar(log_sum_ptrs + pixel * S.groups + c * S.groups, in_output, float("inf"))
+                softmax = softmax_ptrs + pixel * S.groups * 2 + c * S.groups * 2
+                shift = load_scalar(softmax, in_output, float("inf"))
+                scale = load_scalar(softmax + 1, in_output, 0.0)
                 mean = load_scalar(mean_ptrs + pixel * S.parts + c * S.parts, in_output, 0.0)
                 grad = load_members(grad_ptrs + pixel * S.channels + c * S.channels, part, in_output, S)
                 grad_members = unstack(grad, S)
@@ -233,8 +248,8 @@ def local_relation_key_kernel(
                 for r in tl.static_range(COLUMNS):
                     grad_key = grad_keys[r]
                     if tap_of_query(c, r, S) >= 0:
-                        logit = composability(query, keys[r], S) + priors[tap_of_query(c, r, S)]
-                        weight = tl.exp2(logit * LOG2E - log_sum)
+                        logit = logit_of(query, keys[r], priors[tap_of_query(c, r, S)], S)
+                        weight = weight_above(logit, shift) * scale
                         grad_logit = weight * dot_members(grad_members, values[r], -mean, S)
                         grad_key += grad_logit * slope(keys[r], query, S)
                     new_keys = new_keys + (grad_key,)

@@ -7,44 +7,47 @@ running maximum, a running sum and running weighted sums, rescaled once per wind
 import triton
 import triton.language as tl
 
+from .geometry import SIZES
 from .members import load_members, member_offset, store_members
 from .tiles import (
     LOG2E,
     accumulator,
     column_limit,
-    composability,
     first_tap,
     in_row,
     input_rows,
     lane_position,
     load_priors,
     load_scalar,
+    logit_of,
     outside_row,
     tap_of_input,
+    weight_above,
     weight_of,
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def local_relation_forward_kernel(
     query_ptr,
     key_ptr,
     value_ptr,
     prior_ptr,
     out_ptr,
-    log_sum_ptr,
+    softmax_ptr,
     batch,
     height,
     width,
     out_height,
     out_width,
     S: tl.constexpr,
-    SAVE_LOG_SUM: tl.constexpr,
+    SAVE_SOFTMAX: tl.constexpr,
 ):
     """One program computes `lanes` lanes of output pixels, `columns` pixels of one group each.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G) or unused → out (N, Ho, Wo, C),
-    log_sum (N, Ho, Wo, G): log2 Σ 2^(logit·log2 e).
+    softmax (N, Ho, Wo, G, 2): a shift s, and 1 / Σ 2^(logit·log2 e − s). Their logarithm in one number would lose the
+    weights beside a large shift.
 
     Grid: (S.tiles(N, Ho, Wo) · S.group_chunks,)
     """
@@ -93,18 +96,20 @@ def local_relation_forward_kernel(
                 sums = updated
 
     out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
-    log_sum_ptrs = log_sum_ptr + out_pixel * S.groups + group
+    softmax_ptrs = softmax_ptr + (out_pixel * S.groups + group) * 2
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
         # Lanes without an output pixel have summed nothing.
         total = tl.where(in_output, totals[r], 1.0)
+        scale = 1 / total
         normalised = ()
         for p in tl.static_range(VECTORS):
-            normalised = normalised + (sums[r * VECTORS + p] * (1 / total)[:, None],)
+            normalised = normalised + (sums[r * VECTORS + p] * scale[:, None],)
         store_members(out_ptrs + r * S.channels, part, in_output, normalised, 0, S)
-        if SAVE_LOG_SUM:
-            log_sum = shifts[r] + tl.log2(total)
-            tl.store(log_sum_ptrs + r * S.groups, log_sum, mask=in_output & (part % S.slices == 0))
+        if SAVE_SOFTMAX:
+            kept = in_output & (part % S.slices == 0)
+            tl.store(softmax_ptrs + r * S.groups * 2, shifts[r], mask=kept)
+            tl.store(softmax_ptrs + r * S.groups * 2 + 1, scale, mask=kept)
 
 
 @triton.jit
@@ -124,7 +129,7 @@ def row_logits(queries, key_ptrs, first_column, limit, priors, S: tl.constexpr):
     for r in tl.static_range(COLUMNS):
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0:
-                logit = composability(queries[r], keys[r * S.stride + v * S.dilation], S) + priors[v]
+                logit = logit_of(queries[r], keys[r * S.stride + v * S.dilation], priors[v], S)
                 if S.tests_taps:
                     logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
                 logits = logits + (logit,)
@@ -150,7 +155,7 @@ def rescale(logits, shifts, totals, sums, S: tl.constexpr):
         total = totals[r] * decay
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0:
-                weight = tl.exp2(logits[weight_of(v, r, S)] * LOG2E - finite)
+                weight = weight_above(logits[weight_of(v, r, S)], finite)
                 total += weight
                 weights = weights + (weight,)
         new_shifts = new_shifts + (shift,)

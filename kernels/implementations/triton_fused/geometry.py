@@ -1,12 +1,19 @@
 """What a kernel knows at compile time: the layer's options, how lanes are laid out, what each of them reads."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from math import gcd
+from pathlib import Path
 
 from ...problem import Problem
 from .settings import Kernel, Settings
 
+# Run-time arguments of every kernel. A batch of 1, or one that 16 divides, is to need no compilation of its own.
+SIZES = ("batch", "height", "width", "out_height", "out_width")
+# What a kernel computes follows from the fields of its geometry and from the source of its properties. Triton's cache,
+# which outlives an upgrade, knows of the fields alone.
+SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 _ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
@@ -18,7 +25,7 @@ class Geometry:
     as `pieces` loads of `piece` channels each, and holds them as `vectors` of `vector` channels.
     Channel of member j of group g: g·`group_step` + j·`member_step`.
     `gathered_width` is the width of the image that a lane gathers from where the lane holds a whole row, so that taps
-    outside it are known; else 0.
+    outside it are known; else 0. `source` stands for this file.
     """
 
     channels: int
@@ -43,6 +50,7 @@ class Geometry:
     lanes: int
     gathered_width: int
     wide_index: bool
+    source: str = SOURCE
 
     @property
     def parts(self) -> int:
@@ -162,5 +170,5 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
         lane_groups=settings.lane_groups,
         lanes=settings.lanes,
         gathered_width=gathered if whole_row else 0,
-        wide_index=pixels * max(problem.channels, problem.groups * slices) >= 2**31,
+        wide_index=pixels * max(problem.channels, problem.groups * max(slices, 2)) >= 2**31,
     )

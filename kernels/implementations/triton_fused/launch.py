@@ -1,4 +1,4 @@
-"""Launching the kernels: allocation, grids and arguments; tensors come and go in (N, H, W, C) order."""
+"""Launching the kernels: allocation and arguments, on images whose pixels hold their channels side by side."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,12 @@ import triton
 from torch import Tensor
 
 from ...problem import Problem
-from ...tensors import accumulation_dtype
-from .backward import local_relation_key_kernel, local_relation_query_kernel
 from .forward import local_relation_forward_kernel
-from .geometry import geometry_of
-from .settings import KERNELS, Kernel, Settings, tiled
-from .tuned import settings_of
+from .plans import Plan, plan_of
 
 
 class Inputs(NamedTuple):
-    """Query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C) and prior (k², G), contiguous."""
+    """Query (N, G, Ho, Wo), key (N, G, H, W) and value (N, C, H, W) as `as_pixels`, prior as `as_table`."""
 
     query: Tensor
     key: Tensor
@@ -24,115 +20,93 @@ class Inputs(NamedTuple):
     prior: Tensor
 
 
-def launch_forward(
-    problem: Problem, inputs: Inputs, save_log_sum: bool, settings: Settings | None = None
-) -> tuple[Tensor, Tensor]:
-    """The output (N, Ho, Wo, C), and the log-sum of each softmax (N, Ho, Wo, G), empty where it is not saved."""
-    settings = settings or settings_of("forward", problem, inputs.value.device)
-    geometry = geometry_of("forward", problem, settings)
-    out = inputs.value.new_empty(problem.batch, problem.out_height, problem.out_width, problem.channels)
-    saved = inputs.query.shape if save_log_sum else (0,)
-    log_sum = inputs.query.new_empty(saved, dtype=accumulation_dtype(inputs.value.dtype))
-    grid = (geometry.tiles(problem.batch, problem.out_height, problem.out_width) * geometry.group_chunks,)
-    with _device_of(inputs.value):
-        local_relation_forward_kernel[grid](
-            *inputs,
-            out,
-            log_sum,
-            *_sizes(problem),
-            S=geometry,
-            SAVE_LOG_SUM=save_log_sum,
-            **settings.options,
-        )
-    return out, log_sum
+def as_inputs(plan: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Inputs:
+    """The operator's tensors as the kernels take them."""
+    return Inputs(as_pixels(query), as_pixels(key), as_pixels(value), as_table(plan, prior))
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """(N, C, H, W) in the order of (N, H, W, C), for loads of 16 bytes; no copy where it is so, and aligned."""
+    if images.is_contiguous(memory_format=torch.channels_last) and images.data_ptr() % 16 == 0:
+        return images
+    return images.clone(memory_format=torch.channels_last)
+
+
+def as_table(plan: Plan, prior: Tensor | None) -> Tensor:
+    """The prior (G, k, k) in the order of (k, k, G) and the dtype of sums, aligned; no copy where it is so."""
+    if prior is None:
+        return plan.nothing()
+    if prior.dtype is not plan.wide:
+        return prior.permute(1, 2, 0).to(plan.wide, memory_format=torch.contiguous_format)
+    if prior.stride() == plan.table_stride and prior.data_ptr() % 16 == 0:
+        return prior
+    return prior.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
+
+
+def launch_forward(plan: Plan, inputs: Inputs, save_softmax: bool) -> tuple[Tensor, Tensor]:
+    """The output (N, C, Ho, Wo), and shift and scale of each softmax (N, 2·G, Ho, Wo), empty where they are not saved."""
+    value = inputs.value
+    if plan.keeps_size:
+        out = torch.empty_like(value)
+    else:
+        out = torch.empty(plan.out_shape, dtype=value.dtype, device=value.device, memory_format=torch.channels_last)
+    if save_softmax:
+        softmax = _parts(inputs.query, plan, 2)
+        plan.saving(*inputs, out, softmax)
+        return out, softmax
+    plan.forward(*inputs, out, plan.nothing())
+    return out, plan.nothing()
 
 
 def launch_query_side(
-    problem: Problem, inputs: Inputs, out: Tensor, grad_out: Tensor, log_sum: Tensor, settings: Settings | None = None
+    plan: Plan, inputs: Inputs, out: Tensor, grad_out: Tensor, softmax: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The query's gradient (N, Ho, Wo, G), the prior's (k², G), and Σ_c dy·y for the key side."""
-    settings = settings or settings_of("query", problem, inputs.value.device)
-    geometry = geometry_of("query", problem, settings)
-    tiles = geometry.tiles(problem.batch, problem.out_height, problem.out_width)
-    parts = problem.groups * geometry.slices
-    wide = log_sum.dtype
-    pixels = (problem.batch, problem.out_height, problem.out_width)
-    grad_query = inputs.query.new_empty(*pixels, parts, dtype=inputs.query.dtype if geometry.slices == 1 else wide)
-    grad_prior = inputs.query.new_empty(tiles if problem.prior else 0, problem.kernel_size**2, parts, dtype=wide)
-    mean = inputs.query.new_empty(*pixels, parts, dtype=wide)
-    with _device_of(inputs.value):
-        local_relation_query_kernel[(tiles * geometry.group_chunks,)](
-            *inputs,
-            out,
-            grad_out,
-            log_sum,
-            grad_query,
-            grad_prior,
-            mean,
-            *_sizes(problem),
-            S=geometry,
-            **settings.options,
-        )
-    grad_prior = _sum_slices(grad_prior.sum(0), geometry.slices)
-    return _sum_slices(grad_query, geometry.slices), grad_prior, mean
+    """The query's gradient (N, G, Ho, Wo), the prior's (k, k, G) in the dtype of sums, and Σ_c dy·y by part."""
+    query, k = plan.query, plan.kernel_size
+    slices = query.geometry.slices
+    tiles = query.tiles if plan.prior else 0
+    if slices == 1:
+        grad_query, mean = torch.empty_like(inputs.query), torch.empty_like(inputs.query, dtype=plan.wide)
+    else:
+        grad_query, mean = _parts(inputs.query, plan, slices), _parts(inputs.query, plan, slices)
+    grad_prior = torch.empty((tiles, k, k, plan.groups * slices), dtype=plan.wide, device=plan.device)
+    query(*inputs, out, grad_out, softmax, grad_query, grad_prior, mean)
+    grad_prior = grad_prior.sum(0)
+    if slices > 1:
+        return _sum_slices(grad_query, slices), grad_prior.unflatten(-1, (-1, slices)).sum(-1), mean
+    return grad_query, grad_prior, mean
 
 
 def launch_key_side(
-    problem: Problem, inputs: Inputs, grad_out: Tensor, log_sum: Tensor, mean: Tensor, settings: Settings | None = None
+    plan: Plan, inputs: Inputs, grad_out: Tensor, softmax: Tensor, mean: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of key (N, H, W, G) and value (N, H, W, C)."""
-    settings = settings or settings_of("key", problem, inputs.value.device)
-    geometry = geometry_of("key", problem, settings)
-    tiles = geometry.tiles(problem.batch, problem.height, problem.width)
-    parts = problem.groups * geometry.slices
-    if mean.shape[-1] != parts:
-        raise ValueError(f"members must be the query side's: it left {mean.shape[-1]} sums a pixel, expected {parts}")
-    dtype = inputs.key.dtype if geometry.slices == 1 else log_sum.dtype
-    grad_key = inputs.key.new_empty(*inputs.key.shape[:3], parts, dtype=dtype)
+    """The gradients of key (N, G, H, W) and value (N, C, H, W)."""
+    slices = plan.key.geometry.slices
+    if slices != plan.query.geometry.slices:
+        parts, left = plan.groups * slices, plan.groups * plan.query.geometry.slices
+        raise ValueError(f"members must be the query side's: it left {left} sums a pixel, expected {parts}")
+    grad_key = torch.empty_like(inputs.key) if slices == 1 else _parts(inputs.key, plan, slices)
     grad_value = torch.empty_like(inputs.value)
-    with _device_of(inputs.value):
-        local_relation_key_kernel[(tiles * geometry.group_chunks,)](
-            *inputs,
-            grad_out,
-            log_sum,
-            mean,
-            grad_key,
-            grad_value,
-            *_sizes(problem),
-            S=geometry,
-            **settings.options,
-        )
-    return _sum_slices(grad_key, geometry.slices), grad_value
+    plan.key(*inputs, grad_out, softmax, mean, grad_key, grad_value)
+    return _sum_slices(grad_key, slices) if slices > 1 else grad_key, grad_value
+
+
+def _parts(pixels: Tensor, plan: Plan, parts: int) -> Tensor:
+    """Memory for so many numbers in the dtype of sums for each group of each pixel of an image (N, G, H, W)."""
+    batch, groups, height, width = pixels.shape
+    shape = (batch, groups * parts, height, width)
+    return torch.empty(shape, dtype=plan.wide, device=pixels.device, memory_format=torch.channels_last)
 
 
 def _sum_slices(parts: Tensor, slices: int) -> Tensor:
-    """(…, G·slices) → (…, G): every gradient of a group is linear in its slices."""
-    return parts if slices == 1 else parts.unflatten(-1, (-1, slices)).sum(-1)
-
-
-def _sizes(problem: Problem) -> tuple[int, int, int, int, int]:
-    return problem.batch, problem.height, problem.width, problem.out_height, problem.out_width
-
-
-def _device_of(tensor: Tensor) -> torch.cuda.device_of:
-    """Launch where the tensor is, not on the current device; on a CPU (the interpreter) this does nothing."""
-    return torch.cuda.device_of(tensor)
+    """(N, G·slices, H, W) → (N, G, H, W): every gradient of a group is linear in its slices."""
+    sums: Tensor = parts.permute(0, 2, 3, 1).unflatten(-1, (-1, slices)).sum(-1)
+    return sums.permute(0, 3, 1, 2)
 
 
 def interpreting() -> bool:
     """Whether the kernels run in Triton's interpreter, on CPU tensors."""
     return not isinstance(local_relation_forward_kernel, triton.runtime.JITFunction)
-
-
-def programs(problem: Problem, device: torch.device) -> int:
-    """Programs of the largest of the three grids."""
-    return max(programs_of(kernel, problem, settings_of(kernel, problem, device)) for kernel in KERNELS)
-
-
-def programs_of(kernel: Kernel, problem: Problem, settings: Settings) -> int:
-    """Programs of a kernel's grid."""
-    geometry = geometry_of(kernel, problem, settings)
-    return geometry.tiles(problem.batch, *tiled(kernel, problem)) * geometry.group_chunks
 
 
 def extra_elements(problem: Problem, device: torch.device, *, backward: bool) -> tuple[int, int]:
@@ -144,9 +118,8 @@ def extra_elements(problem: Problem, device: torch.device, *, backward: bool) ->
         narrow += out_pixels * (problem.channels + problem.groups) + in_pixels * (problem.channels + problem.groups)
     if not backward:
         return 0, narrow
-    geometry = geometry_of("query", problem, settings_of("query", problem, device))
-    parts = problem.groups * geometry.slices
-    tiles = geometry.tiles(problem.batch, problem.out_height, problem.out_width)
-    wide = out_pixels * (problem.groups + parts) + tiles * problem.kernel_size**2 * parts * problem.prior
+    query = plan_of(problem, device).query
+    parts = query.geometry.parts
+    wide = out_pixels * (2 * problem.groups + parts) + query.tiles * problem.kernel_size**2 * parts * problem.prior
     narrow += out_pixels * problem.groups + in_pixels * (problem.groups + problem.channels)
     return wide, narrow

@@ -1,4 +1,4 @@
-"""The kernels as operators of PyTorch (torch.library): fake kernels for tracing, autograd, and no second derivative."""
+"""The kernels as operators of PyTorch (torch.library), for compilers and modes: fake kernels, autograd once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,21 +7,30 @@ import torch
 from torch import Tensor
 
 from ...derivatives import refusal, transform_refusal
+from ...plain import keep, kept, ordinary
 from ...problem import Problem
 from ...tensors import accumulation_dtype
-from .launch import Inputs, launch_forward, launch_key_side, launch_query_side
+from .eager import gradients, relate, relate_differentiably
+from .launch import as_inputs, launch_forward
+from .plans import plan_of
 
 _INTEGERS = ("kernel_size", "m", "stride", "padding", "dilation")
 _STRINGS = ("composability", "padding_mode", "channel_order")
+_PROBLEMS: dict[tuple[Any, ...], Problem] = kept()
 
 
 def apply(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
     tensors = [tensor for tensor in (query, key, value, prior) if tensor is not None]
-    save_log_sum = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    save_softmax = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if ordinary(*tensors):
+        relate_ = relate_differentiably if save_softmax else relate
+        return relate_(plan_of(problem, value.device), query, key, value, prior)
+    # An exported program may be differentiated, whatever it was traced with.
+    save_softmax = save_softmax or torch.compiler.is_exporting()
     integers = [getattr(problem, name) for name in _INTEGERS]
     strings = ",".join(getattr(problem, name) for name in _STRINGS)
-    out: Tensor = _forward(query, key, value, prior, integers, strings, save_log_sum)[0]
+    out: Tensor = _forward(query, key, value, prior, integers, strings, save_softmax)[0]
     return out
 
 
@@ -33,11 +42,11 @@ def _forward(
     prior: Tensor | None,
     integers: Sequence[int],
     strings: str,
-    save_log_sum: bool,
+    save_softmax: bool,
 ) -> tuple[Tensor, Tensor]:
-    problem = _problem(value, prior, integers, strings)
-    out, log_sum = launch_forward(problem, as_inputs(query, key, value, prior), save_log_sum)
-    return _images(out), log_sum
+    plan = plan_of(_problem(value, prior, integers, strings), value.device)
+    out, softmax = launch_forward(plan, as_inputs(plan, query, key, value, prior), save_softmax)
+    return out, softmax if save_softmax else query.new_empty(0, dtype=plan.wide)
 
 
 @_forward.register_fake
@@ -48,12 +57,13 @@ def _(
     prior: Tensor | None,  # noqa: ARG001
     integers: Sequence[int],  # noqa: ARG001
     strings: str,  # noqa: ARG001
-    save_log_sum: bool,
+    save_softmax: bool,
 ) -> tuple[Tensor, Tensor]:
-    batch, groups, height, width = query.shape
-    out = value.new_empty(batch, height, width, value.shape[1])
-    saved = (batch, height, width, groups) if save_log_sum else (0,)
-    return _images(out), value.new_empty(saved, dtype=accumulation_dtype(value.dtype))
+    wide = accumulation_dtype(value.dtype)
+    batch, _, height, width = query.shape
+    out = _pixels(value, (batch, value.shape[1], height, width))
+    saved = (batch, 2 * query.shape[1], height, width)
+    return out, _pixels(query, saved, wide) if save_softmax else query.new_empty(0, dtype=wide)
 
 
 @torch.library.custom_op("local_relation::backward", mutates_args=())
@@ -63,24 +73,15 @@ def _backward(
     value: Tensor,
     prior: Tensor | None,
     out: Tensor,
-    log_sum: Tensor,
+    softmax: Tensor,
     grad_out: Tensor,
     integers: Sequence[int],
     strings: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    problem = _problem(value, prior, integers, strings)
-    inputs, grad = as_inputs(query, key, value, prior), as_pixels(grad_out)
-    grad_query, grad_prior, mean = launch_query_side(problem, inputs, as_pixels(out), grad, log_sum)
-    grad_key, grad_value = launch_key_side(problem, inputs, grad, log_sum, mean)
-    grad_prior = (
-        query.new_empty(0) if prior is None else grad_prior.t().contiguous().reshape(prior.shape).to(prior.dtype)
-    )
-    return (
-        _images(grad_query.to(query.dtype)),
-        _images(grad_key.to(key.dtype)),
-        _images(grad_value),
-        grad_prior,
-    )
+    plan = plan_of(_problem(value, prior, integers, strings), value.device)
+    inputs = as_inputs(plan, query, key, value, prior)
+    grad_query, grad_key, grad_value, grad_prior = gradients(plan, inputs, out, softmax, grad_out, prior)
+    return grad_query, grad_key, grad_value, query.new_empty(0) if grad_prior is None else grad_prior.contiguous()
 
 
 @_backward.register_fake
@@ -90,13 +91,13 @@ def _(
     value: Tensor,
     prior: Tensor | None,
     out: Tensor,  # noqa: ARG001
-    log_sum: Tensor,  # noqa: ARG001
+    softmax: Tensor,  # noqa: ARG001
     grad_out: Tensor,  # noqa: ARG001
     integers: Sequence[int],  # noqa: ARG001
     strings: str,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_prior = query.new_empty(0) if prior is None else torch.empty_like(prior, memory_format=torch.contiguous_format)
-    grad_query, grad_key, grad_value = (_images(t.new_empty(_pixel_shape(t))) for t in (query, key, value))
+    grad_query, grad_key, grad_value = (_pixels(x, x.shape) for x in (query, key, value))
     return grad_query, grad_key, grad_value, grad_prior
 
 
@@ -108,8 +109,10 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 
 def _differentiate(ctx: Any, grad_out: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
-    query, key, value, prior, out, log_sum = ctx.saved_tensors
-    *grads, grad_prior = _backward(query, key, value, prior, out, log_sum, grad_out, ctx.integers, ctx.strings)
+    query, key, value, prior, out, softmax = ctx.saved_tensors
+    if softmax.numel() == 0 and query.numel() > 0:
+        raise RuntimeError("local_relation::forward was called without save_softmax, so that it has no gradient")
+    *grads, grad_prior = _backward(query, key, value, prior, out, softmax, grad_out, ctx.integers, ctx.strings)
     return *grads, None if prior is None else grad_prior, None, None, None
 
 
@@ -128,8 +131,12 @@ _backward.register_vmap(_refuse_vmap)
 
 
 def _problem(value: Tensor, prior: Tensor | None, integers: Sequence[int], strings: str) -> Problem:
+    facts = (value.shape, value.dtype, prior is None, tuple(integers), strings)
+    problem = _PROBLEMS.get(facts)
+    if problem is not None:
+        return problem
     batch, channels, height, width = value.shape
-    return Problem(
+    problem = Problem(
         batch=batch,
         channels=channels,
         height=height,
@@ -139,26 +146,10 @@ def _problem(value: Tensor, prior: Tensor | None, integers: Sequence[int], strin
         **dict(zip(_INTEGERS, integers, strict=True)),  # type: ignore[arg-type]
         **dict(zip(_STRINGS, strings.split(","), strict=True)),  # type: ignore[arg-type]
     )
+    return keep(_PROBLEMS, facts, problem)
 
 
-def as_inputs(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Inputs:
-    """The operator's tensors as the kernels take them."""
-    wide = accumulation_dtype(value.dtype)
-    table = query.new_empty(0, dtype=wide) if prior is None else prior.flatten(1).t().to(wide).contiguous()
-    return Inputs(as_pixels(query), as_pixels(key), as_pixels(value), table)
-
-
-def as_pixels(images: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, H, W, C) contiguous, for loads of 16 bytes; no copy where it is channels_last and aligned."""
-    pixels = images.permute(0, 2, 3, 1).contiguous()
-    return pixels if pixels.data_ptr() % 16 == 0 else pixels.clone()
-
-
-def _pixel_shape(images: Tensor) -> tuple[int, ...]:
-    batch, channels, height, width = images.shape
-    return batch, height, width, channels
-
-
-def _images(pixels: Tensor) -> Tensor:
-    """(N, H, W, C) → (N, C, H, W), a channels_last view."""
-    return pixels.permute(0, 3, 1, 2)
+def _pixels(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for images whose pixels hold their channels side by side."""
+    batch, channels, height, width = shape
+    return like.new_empty(batch, height, width, channels, dtype=dtype).permute(0, 3, 1, 2)

@@ -168,14 +168,22 @@ def load_priors(prior_ptr, u, group, mask, S: tl.constexpr):
 
 
 @triton.jit
-def composability(query, key, S: tl.constexpr):
-    """Φ(q, k)."""
-    if S.composability == "multiplication":
-        return query * key
+def logit_of(query, key, prior, S: tl.constexpr):
+    """Φ(q, k) + prior; with multiplications and additions in one rounding, so that all kernels find the same."""
     difference = query - key
-    if S.composability == "squared_difference":
-        return -difference * difference
-    return -tl.abs(difference)
+    if S.composability == "multiplication":
+        logit = tl.fma(query, key, prior) if S.prior else query * key
+    elif S.composability == "squared_difference":
+        logit = tl.fma(-difference, difference, prior) if S.prior else -difference * difference
+    else:
+        logit = prior - tl.abs(difference)
+    return logit
+
+
+@triton.jit
+def weight_above(logit, shift):
+    """2^(logit·log2 e − shift), the exponent rounded once: large logits of one softmax differ by what they should."""
+    return tl.exp2(tl.fma(logit, tl.full(logit.shape, LOG2E, logit.dtype), -shift))
 
 
 @triton.jit

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ...plain import forget
 from ...problem import Problem
 from .settings import KERNELS, Kernel, Settings, heuristic
 
@@ -38,6 +39,7 @@ def remember(problem: Problem, device_name: str, found: dict[Kernel, Settings]) 
     partial.write_text(json.dumps({"format": _FORMAT, "settings": entries}, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
     _read.cache_clear()
+    forget()
     return path
 
 

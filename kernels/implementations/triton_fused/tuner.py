@@ -49,14 +49,22 @@ class FusedTuner:
 def _launcher(
     kernel: Kernel, problem: Problem, operands: Operands, grad_out: Tensor
 ) -> Callable[[Settings], tuple[Tensor, ...]]:
-    from .launch import launch_forward, launch_key_side, launch_query_side
-    from .operator import as_inputs, as_pixels
+    from .launch import as_inputs, as_pixels, launch_forward, launch_key_side, launch_query_side
+    from .plans import Launch, Plan, plan_of
 
-    inputs, grad = as_inputs(*operands), as_pixels(grad_out)
+    plan = plan_of(problem, grad_out.device)
+    inputs, grad = as_inputs(plan, *operands), as_pixels(grad_out)
+
+    def under(settings: Settings) -> Plan:
+        if kernel == "forward":
+            return replace(plan, saving=Launch(kernel, problem, settings, plan.device, SAVE_SOFTMAX=True))
+        launch = Launch(kernel, problem, settings, plan.device)
+        return replace(plan, query=launch) if kernel == "query" else replace(plan, key=launch)
+
     if kernel == "forward":
-        return lambda settings: launch_forward(problem, inputs, save_log_sum=True, settings=settings)
-    out, log_sum = launch_forward(problem, inputs, save_log_sum=True)
+        return lambda settings: launch_forward(under(settings), inputs, save_softmax=True)
+    out, softmax = launch_forward(plan, inputs, save_softmax=True)
     if kernel == "query":
-        return lambda settings: launch_query_side(problem, inputs, out, grad, log_sum, settings)
-    *_, mean = launch_query_side(problem, inputs, out, grad, log_sum)
-    return lambda settings: launch_key_side(problem, inputs, grad, log_sum, mean, settings)
+        return lambda settings: launch_query_side(under(settings), inputs, out, grad, softmax)
+    *_, mean = launch_query_side(plan, inputs, out, grad, softmax)
+    return lambda settings: launch_key_side(under(settings), inputs, grad, softmax, mean)
