@@ -38,7 +38,7 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
     """
     if torch.compiler.is_compiling():
         transformed = _transforming()
-    elif peek_interpreter_stack() is None and forward_ad._current_level < 0:  # noqa: SLF001
+    elif peek_interpreter_stack() is None and forward_ad._current_level < 0:
         return
     else:
         transformed = any(x is not None and _transformed(x) for x in tensors)
@@ -49,13 +49,13 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
 def _transformed(tensor: Tensor) -> bool:
     if is_functorch_wrapped_tensor(tensor) or is_legacy_batchedtensor(tensor):
         return True
-    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[attr-defined]  # noqa: SLF001
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[attr-defined]
 
 
 @constant_when_traced
 def _transforming() -> bool:
     """Whether a transform is under way; a compiler that traces one is inside it itself, and guards on it."""
-    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # noqa: SLF001
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from kernels import LocalRelation2d, Problem, Stage, local_relation, replace_spatial_convs, resolve_padding, spatial_conv
+from kernels import (
+    LocalRelation2d,
+    Problem,
+    Stage,
+    local_relation,
+    replace_spatial_convs,
+    resolve_padding,
+    spatial_conv,
+)
 from tests.support.cases import Case, draw, every_implementation, refusal
 
 SIZES = {"batch": 1, "channels": 6, "height": 5, "width": 4, "kernel_size": 3, "m": 2, "stride": 2, "dilation": 1}

@@ -346,7 +346,7 @@ def test_a_function_mode_sees_each_evaluation() -> None:
     """It may change what a convolution gives."""
 
     class Doubled(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = func(*args, **(kwargs or {}))
             return 2 * result if func is torch.conv2d else result
 
