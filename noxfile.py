@@ -8,14 +8,6 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 NO_EVIDENCE = 4
-# One file to a process: its tests share what they have measured and compiled. The slowest files come first.
-TESTS = ("python", "-m", "pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
-CHECKS = {
-    "lint": [("ruff", "check", "."), ("ruff", "format", "--check", ".")],
-    "types": [("mypy",)],
-    "compilations": [("python", "-m", "pytest", "-m", "compilations")],
-    "tests": [(*TESTS, "-m", "not timing and not compilations")],
-}
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -25,26 +17,20 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("--constraint", "constraints.txt", *packages)
 
 
-def check(session: nox.Session, name: str, *arguments: str) -> None:
-    """Run what one of CHECKS says; further arguments go to its last command."""
-    *first, last = CHECKS[name]
-    for command in first:
-        session.run(*command)
-    session.run(*last, *arguments)
-
-
 @nox.session
 def tests(session: nox.Session) -> None:
     """Prove every implementation correct: the whole test suite but for slow compilations, no GPU needed."""
     install(session, "test")
-    check(session, "tests", *session.posargs)
+    # One file to a process, as its tests share what they have measured and compiled; the slowest files come first.
+    side_by_side = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+    session.run("python", "-m", "pytest", *side_by_side, "-m", "not timing and not compilations", *session.posargs)
 
 
 @nox.session(default=False)
 def tests_compilations(session: nox.Session) -> None:
-    """Compile the kernels for a GPU that is not there, and hold them to their limits, some minutes of one core."""
+    """Compile the kernels for a GPU that is not there, on every core, and hold them to their limits."""
     install(session, "test")
-    check(session, "compilations", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "compilations", *session.posargs)
 
 
 @nox.session(default=False)
@@ -65,22 +51,22 @@ def tests_gpu(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style and format (ruff)."""
     session.install("--constraint", "constraints.txt", *nox.project.dependency_groups(PYPROJECT, "lint"))
-    check(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types (mypy, strict)."""
     install(session, "types")
-    check(session, "types")
+    session.run("mypy")
 
 
 @nox.session(default=False)
 def ci(session: nox.Session) -> None:
-    """All that the gate checks in one environment, which is installed once: what `.ci/run` runs."""
-    install(session, "lint", "types")
-    for name in CHECKS:
-        check(session, name, *(session.posargs if name == "tests" else ()))
+    """All that `.ci/run` checks, in one environment: lint, types, compilations and tests."""
+    for part in (lint, types, tests_compilations, tests):
+        part(session)
 
 
 @nox.session(default=False)

@@ -78,22 +78,23 @@ class LocalRelation2d(nn.Module):
         require_choice("prior", prior, PRIORS)
         require_choice("implementation", implementation, ("auto", *IMPLEMENTATIONS))
         if prior_hidden is not None:
-            require_int("prior_hidden", prior_hidden, 1)
+            prior_hidden = require_int("prior_hidden", prior_hidden, 1)
             if prior != "network":
                 raise ValueError(f'prior_hidden is taken by prior="network", got {prior_hidden} with prior={prior!r}')
-        padding = resolve_padding(padding, kernel_size, dilation)
-        self.options = {
+        options = {
             "kernel_size": kernel_size,
             "m": m,
             "stride": stride,
-            "padding": padding,
+            "padding": resolve_padding(padding, kernel_size, dilation),
             "dilation": dilation,
             "composability": composability,
             "padding_mode": padding_mode,
             "channel_order": channel_order,
         }
         span = dilation * kernel_size  # an image that a window always fits
-        groups = self._problem(1, channels, span, span).groups
+        problem = Problem(batch=1, channels=channels, height=span, width=span, **options)  # type: ignore[arg-type]
+        self.options = {name: getattr(problem, name) for name in options}
+        groups, channels, kernel_size = problem.groups, problem.channels, problem.kernel_size
         self.channels, self.implementation = channels, implementation
         self.key = nn.Conv2d(channels, groups, 1, bias=bias, device=device, dtype=dtype)
         self.query = nn.Conv2d(channels, groups, 1, bias=bias, device=device, dtype=dtype)
@@ -103,6 +104,12 @@ class LocalRelation2d(nn.Module):
             self.prior = GeometricPrior(groups, kernel_size, prior_hidden, device, dtype)
         elif prior == "table":
             self.prior = TablePrior(groups, kernel_size, device, dtype)
+
+    def reset_parameters(self) -> None:
+        """Restore everything, as after `to_empty`: weights are drawn anew, and so is the prior made."""
+        for part in (self.key, self.query, self.output, self.prior):
+            if part is not None:
+                part.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, Ho, Wo).
@@ -122,7 +129,7 @@ class LocalRelation2d(nn.Module):
             value,
             prior,
             implementation=self.implementation,
-            **self.options,  # type: ignore[arg-type]
+            **self.options,
         )
         return self.output(relation)  # type: ignore[no-any-return]
 
@@ -144,4 +151,4 @@ class LocalRelation2d(nn.Module):
         return ", ".join([str(self.channels), *(f"{name}={value!r}" for name, value in options.items())])
 
     def _problem(self, batch: int, channels: int, height: int, width: int) -> Problem:
-        return Problem(batch=batch, channels=channels, height=height, width=width, **self.options)  # type: ignore[arg-type]
+        return Problem(batch=batch, channels=channels, height=height, width=width, **self.options)

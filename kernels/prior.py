@@ -4,12 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _len_torch_dispatch_stack
-from torch._C._functorch import peek_interpreter_stack
-from torch.autograd.forward_ad import unpack_dual
+from torch._C import _len_torch_function_stack
 from torch.nn import functional as F
 
 from .autocast import without_autocast
+from .plain import ordinary
 from .pointwise import pointwise
 
 
@@ -19,7 +18,7 @@ class GeometricPrior(nn.Module):
     Calling it returns (G, k, k), in memory as (k, k, G). Offsets run from −1 to 1 over the window. The second
     convolution has no bias: a constant cancels in the softmax. Evaluated in full precision under autocast; on a CPU, in
     eval mode without gradients, kept between calls for as long as the weights have the numbers that it was computed
-    from.
+    from, and nobody has put anything else into the evaluation: hooks, wrapped or replaced convolutions, a mode.
     """
 
     position: Tensor
@@ -36,17 +35,29 @@ class GeometricPrior(nn.Module):
         width = max(1, groups // 2) if hidden is None else hidden
         self.expand = nn.Conv2d(2, width, 1, device=device, dtype=dtype)
         self.project = nn.Conv2d(width, groups, 1, bias=False, device=device, dtype=dtype)
-        steps = torch.linspace(-1, 1, kernel_size) if kernel_size > 1 else torch.zeros(1)
-        grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"))
-        self.register_buffer("position", grid.to(device=device, dtype=self.expand.weight.dtype))
+        self.register_buffer("position", self.expand.weight.new_empty(2, kernel_size, kernel_size))
+        self._place_taps()
         self._kept: tuple[list[Tensor], Tensor] | None = None
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew and restore the grid of offsets, as after `to_empty`."""
+        self.expand.reset_parameters()
+        self.project.reset_parameters()
+        self._place_taps()
+
+    def _place_taps(self) -> None:
+        """Write the offsets: from −1 to 1, in equal steps."""
+        size = self.position.shape[-1]
+        line = self.position.new_tensor([2 * tap / (size - 1) - 1 for tap in range(size)] if size > 1 else [0.0])
+        with torch.no_grad():
+            self.position.copy_(torch.stack(torch.meshgrid(line, line, indexing="ij")))
 
     def forward(self) -> Tensor:
         """(G, k, k)."""
         if self.training or torch.is_grad_enabled():
             return self._evaluate()
         sources = [*self.parameters(), *self.buffers()]
-        if not _comparable(sources):
+        if not (self._is_as_made() and _comparable(sources)):
             return self._evaluate()
         kept = self._kept
         if kept is None or not _equal(kept[0], sources):
@@ -55,6 +66,11 @@ class GeometricPrior(nn.Module):
                 kept = [source.clone() for source in sources], self._evaluate()
             self._kept = kept
         return kept[1].clone()  # the caller may write into it
+
+    def _is_as_made(self) -> bool:
+        """Whether the weights' numbers alone decide what an evaluation gives, and nobody waits to be called in it."""
+        parts = [part for part in self.modules() if part is not self]
+        return type(self) is GeometricPrior and parts == [self.expand, self.project] and pointwise(*parts)
 
     def _evaluate(self) -> Tensor:
         with without_autocast(self.position.device):
@@ -71,18 +87,12 @@ class GeometricPrior(nn.Module):
 
 
 def _comparable(sources: list[Tensor]) -> bool:
-    """Whether the tensors' numbers alone decide a result, and can be read at once.
+    """Whether the tensors' numbers can be read at once, by whoever sees this call alone.
 
     Nothing cheaper tells whether a weight has changed: fused optimizers, and writes to `.data`, do not count in a
     tensor's version. On a GPU a comparison would wait for the device, and take longer than an evaluation.
     """
-    # Compilers, other modes and torch.func see a call once and run it on other numbers.
-    if torch.compiler.is_compiling() or _len_torch_dispatch_stack() or peek_interpreter_stack() is not None:
-        return False
-    return all(
-        source.is_cpu and type(source) in {Tensor, nn.Parameter} and unpack_dual(source).tangent is None
-        for source in sources
-    )
+    return ordinary(*sources) and not _len_torch_function_stack() and all(source.is_cpu for source in sources)
 
 
 def _equal(kept: list[Tensor], sources: list[Tensor]) -> bool:
@@ -103,6 +113,10 @@ class TablePrior(nn.Module):
     ) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(groups, kernel_size, kernel_size, device=device, dtype=dtype))
+
+    def reset_parameters(self) -> None:
+        """Set the table to zeros."""
+        nn.init.zeros_(self.table)
 
     def forward(self) -> Tensor:
         """(G, k, k)."""

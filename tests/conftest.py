@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 
 # Processes of tests run side by side, on small problems: with two threads each they would wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -13,11 +14,11 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
+
+from tests.support.order import by_cost
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none."""
+    """Begin with the slowest files, and skip what needs a GPU where there is none."""
+    items.sort(key=lambda item: by_cost(item.nodeid))
     if torch.cuda.is_available():
         return
     for item in items:

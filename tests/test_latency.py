@@ -70,6 +70,7 @@ def flush() -> Callable[[], None]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("mode", ["forward", "forward_backward"])
 @pytest.mark.parametrize(("implementation", "name"), CASES, ids=["-".join(case) for case in CASES])
 def test_latency(benchmark: "BenchmarkFixture", implementation: str, name: str, mode: str) -> None:

@@ -55,9 +55,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_holds_the_kernels_alone(wheel: Path) -> None:
-    sources = {
-        f"local_relation/{path.relative_to(ROOT / 'kernels').as_posix()}" for path in (ROOT / "kernels").rglob("*.py")
-    }
+    kernels = ROOT / "kernels"
+    paths = [*kernels.rglob("*.py"), *(kernels / "implementations" / "native" / "source").iterdir()]
+    sources = {f"local_relation/{path.relative_to(kernels).as_posix()}" for path in paths}
     with zipfile.ZipFile(wheel) as archive:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert wheel.name.startswith("local_relation-")

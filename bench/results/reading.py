@@ -25,6 +25,7 @@ DISCARDED = "discarded.txt"
 _NEEDED = ("implementation", "status")
 _NO_NUMBER = frozenset({"", "nan", "inf", "-inf"})
 _FLAGS = {"true": True, "false": False}
+_CHOICES = {name: {str(choice): choice for choice in column.type.choices} for name, column in TABLE.items()}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ def key_of(row: Mapping[str, Any]) -> Key:
 def number(row: Mapping[str, Any], name: str) -> float | None:
     """A column's number, None where it was not measured or is none."""
     value = row.get(name)
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    try:
+        found = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def read_run(path: Path, *, samples: bool = True) -> Run:
@@ -177,7 +182,8 @@ def _read_samples(path: Path, run: Run) -> None:
             continue
         key, kept = key_of(found), SampleLine(line.decode().rstrip("\n") + "\n", found["samples_ms"], found.get("turn"))
         if key in run.rows:
-            run.samples[key] = [*run.samples.get(key, []), kept] if kept.turn else [kept]
+            turns = [one for one in run.samples.get(key, []) if one.turn]
+            run.samples[key] = [*turns, kept] if kept.turn else [kept]
     if lost:
         run.warnings.append(f"{lost} of {path.name}'s lines hold no samples: left out")
 
@@ -209,7 +215,7 @@ def _value(name: str, cell: str, unread: Counter[str]) -> Any:
     """What a cell of results.csv holds."""
     column = TABLE.get(name)
     if column is None or column.type.json == "string":
-        return (int(cell) if name == "depth" and cell.isdecimal() else cell) if cell or name == "depth" else None
+        return _CHOICES.get(name, {}).get(cell, cell or None)
     if column.type.json == "boolean":
         return _FLAGS.get(cell.lower())
     if cell.lower() in _NO_NUMBER:

@@ -118,14 +118,14 @@ def batched_gradients(operator: Operator, inputs: Inputs) -> Results:
 class Seen(TorchDispatchMode):
     """Looks at every operator of torch, and changes none."""
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
 
 
 class Called(TorchFunctionMode):
     """Looks at every call of torch's functions, and changes none."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
 
 
@@ -228,7 +228,7 @@ def test_right_numbers_or_a_refusal_in_words(driver: str, implementation: str) -
     inputs, expected = posed(CASE)
     try:
         found = DRIVERS[driver](relation(implementation), inputs)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         assert in_words(error, implementation), error
         assert driver == "torch.jit.trace" or implementation == "flex" or driver in TRANSFORMS
         assert driver == "torch.jit.trace" or not IMPLEMENTATIONS[implementation].transformable

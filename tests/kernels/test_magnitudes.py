@@ -1,4 +1,9 @@
-"""Numbers at ordinary magnitudes: queries and keys μ + N(0, 1), whose logits are μ² and differ by little."""
+"""Numbers at ordinary magnitudes: queries and keys μ + N(0, 1), whose logits are μ² and differ by little.
+
+The rule is that of tests/support/tolerances.py, with `unfold` as plain PyTorch, but that a large logit allows nothing
+more. Of one large logit two ways to compute it may round differently, and either may be the lucky one, so it is errors'
+root mean squares that are compared.
+"""
 
 from dataclasses import replace
 
@@ -6,48 +11,50 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.cases import Case, Expected, Inputs, as_arrays, draw, every_implementation, expected_of, run, take
+from tests.support.cases import Case, Inputs, as_arrays, draw, every_implementation, expected_of, run, take
+from tests.support.oracle import Array
+from tests.support.plain import accumulation_dtype
 
-CASE = Case(batch=1, channels=5, m=3, height=6, width=5)
-MEANS = (0, 1, 3, 10, 30, 100, 1e3, 1e4)
-
-
-def shifted(case: Case, mean: float) -> Inputs:
-    """The case's inputs, query and key further from zero."""
-    inputs = draw(case)
-    return replace(inputs, query=inputs.query + mean, key=inputs.key + mean)
+CASE = Case(batch=8, channels=5, m=3, height=5, width=2)  # narrow, for the interpreter's sake
+# The oracle is no more exact than float64.
+MEANS = {"float32": (0, 3, 10, 30, 100, 1e3, 1e4), "bfloat16": (10, 1e4), "float16": (30,)}
 
 
-def by_unfold(inputs: Inputs, case: Case) -> Expected:
-    """The oracle, and plain PyTorch's error for all that there is: that a logit is large allows nothing more."""
-    expected = expected_of(inputs, case.options)
-    reference = replace(expected.reference, largest_logit=0.0)
-    return replace(expected, reference=reference, plain=as_arrays(run("unfold", inputs, case)))
+def size(array: Array) -> float:
+    """The root mean square."""
+    return float(np.sqrt(np.mean(np.square(array))))
 
 
 @every_implementation
-@pytest.mark.parametrize("mean", MEANS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize(("dtype", "mean"), [(dtype, mean) for dtype, means in MEANS.items() for mean in means])
 def test_at_most_twice_the_error_of_plain_pytorch(implementation: str, dtype: str, mean: float) -> None:
     case = replace(CASE, dtype=dtype)
     take(implementation, case)
-    inputs = shifted(case, mean)
-    assert by_unfold(inputs, case).violations(run(implementation, inputs, case)) == {}
+    drawn = draw(case)
+    inputs = replace(drawn, query=drawn.query + mean, key=drawn.key + mean)
+    reference = expected_of(inputs, case.options).reference
+    plain, actual = (as_arrays(run(name, inputs, case)) for name in ("unfold", implementation))
+    unit = torch.finfo(accumulation_dtype(case.torch_dtype)).eps
+    rounded = torch.finfo(case.torch_dtype).eps / 2 if case.torch_dtype.itemsize == 2 else 0.0
+    for name, value in reference.values.items():
+        floor = 4 * unit * size(reference.magnitudes[name]) + rounded * size(reference.through_output[name])
+        assert size(actual[name] - value) <= 2 * size(plain[name] - value) + floor, name
+
+
+def constant(case: Case) -> Inputs:
+    """Queries and keys of 10⁴, and an output's gradient of ones."""
+    drawn = draw(case)
+    query, key = torch.full_like(drawn.query, 1e4), torch.full_like(drawn.key, 1e4)
+    return replace(drawn, query=query, key=key, grad=torch.ones_like(drawn.grad))
 
 
 @every_implementation
-def test_a_constant_map_of_large_numbers(implementation: str) -> None:
-    """All logits are 10⁸: each weight is one over the window's taps, and a pixel's weights sum to as many windows."""
-    case = replace(CASE, composability="multiplication", prior=None)
+def test_the_weights_of_a_constant_map(implementation: str) -> None:
+    """All logits are 10⁸: each weight is one over the taps of its window, and the image's gradient sums to its size."""
+    case = replace(CASE, batch=1, height=4, prior=None)
     take(implementation, case)
-    inputs = draw(case)
-    large = replace(
-        inputs,
-        query=torch.full_like(inputs.query, 1e4),
-        key=torch.full_like(inputs.key, 1e4),
-        grad=torch.ones_like(inputs.grad),
-    )
-    gradient = run(implementation, large, case)["value"]
-    assert gradient.mean().item() == pytest.approx(1, rel=1e-6)
-    expected = expected_of(large, case.options).reference.values["value"]
-    np.testing.assert_allclose(gradient.double().cpu().numpy(), expected, rtol=1e-6)
+    inputs = constant(case)
+    gradient = run(implementation, inputs, case)["value"].double().cpu().numpy()
+    assert gradient.mean() == pytest.approx(1, rel=1e-6)
+    expected = expected_of(inputs, case.options).reference.values["value"]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)

@@ -13,9 +13,9 @@ import torch
 from bench.case.case import Case
 from bench.case.sweeps import SWEEPS, expand
 from bench.commands import gpu
+from bench.commands import run as run_command
 from bench.measure.ahead import Outcome
-from bench.measure.runner import Runner
-from bench.measure.runner import StepResult as Step
+from bench.measure.runner import Runner, StepResult
 from tests.support.bench_cases import CPU, case
 from tests.support.in_process import InProcess, Invoke
 
@@ -42,7 +42,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(gpu, "_DEVICE", CPU)
     monkeypatch.setattr(gpu, "expand", lambda *_: state["cases"])
     monkeypatch.setattr(gpu, "compile_ahead", compiled)
-    monkeypatch.setattr(gpu, "subprocess", SimpleNamespace(run=run))
+    for module in (gpu, run_command):
+        monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
     return state
 
 
@@ -120,7 +121,7 @@ def test_an_interrupt_leaves_what_was_measured(
 ) -> None:
     prepare = Runner.prepare
 
-    def interrupted(self: Runner, one: Case) -> Step:
+    def interrupted(self: Runner, one: Case) -> StepResult:
         if one is pretended["cases"][1]:
             raise KeyboardInterrupt
         return prepare(self, one)

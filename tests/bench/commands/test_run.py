@@ -233,7 +233,7 @@ def test_help_does_not_load_torch(arguments: list[str]) -> None:
         "bench.cost.metrics",
         "bench.cost.complexity",
         "bench.cost.bounds",
-        "bench.commands.comparing",
+        "bench.commands.on_runs",
     ],
 )
 def test_what_reports_read_loads_no_torch(module: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cost.network_counts import DESIGNS, PUBLISHED, Setting, stage_counts, total_count
@@ -92,7 +91,7 @@ def built(name: str, setting: Setting) -> BottleneckNet:
 @pytest.mark.parametrize("options", SETTINGS.values(), ids=SETTINGS.keys())
 def test_the_formula_agrees_with_a_walk(name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     setting = Setting(**options)
-    with FakeTensorMode():
+    with torch.device("meta"):
         parameters, macs = walked(built(name, setting), setting, monkeypatch)
     stages = stage_counts(name, setting)
     assert {stage.name: stage.count.parameters for stage in stages} == parameters
@@ -106,7 +105,7 @@ def test_the_formula_agrees_with_torchs_counter(name: str) -> None:
     """torch counts convolutions and matrix products, two operations a multiply–add."""
     setting = Setting(height=96, width=64)
     counter = FlopCounterMode(display=False)
-    with FakeTensorMode(), counter:
+    with torch.device("meta"), counter:
         built(name, setting)(torch.empty(1, 3, 96, 64))
     assert counter.get_total_flops() == 2 * total_count(name, setting).macs
 

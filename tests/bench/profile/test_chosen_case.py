@@ -88,7 +88,7 @@ def test_what_is_not_one_case_is_refused(text: str, implementation: str | None, 
 @pytest.mark.parametrize("line", [0, 3, 17])
 def test_a_row_that_is_not_there(tmp_path: Path, line: int) -> None:
     run = run_with(tmp_path / "run", case(), case("unfold"))
-    with pytest.raises(UsageError, match=f"has lines 1 to 2, got {line}"):
+    with pytest.raises(RunFolderError, match=f"has lines 1 to 2, got {line}"):
         chosen(f"{run}:{line}")
 
 
@@ -96,7 +96,7 @@ def test_a_row_that_is_not_there(tmp_path: Path, line: int) -> None:
 def test_a_line_that_is_no_row(tmp_path: Path, text: str) -> None:
     run = run_with(tmp_path / "run")
     RunFolder(run).rows_path.write_text(f"{text}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"line 1 of .* is not a row"):
+    with pytest.raises(RunFolderError, match=r"line 1 of .* is not a row"):
         chosen(f"{run}:1")
 
 

@@ -165,10 +165,15 @@ def test_runs_of_different_devices_are_refused(invoke: Invoke, tmp_path: Path) -
 
 REFUSED = {
     "no folder": (["a", "nowhere"], "nowhere"),
-    "format": (["a", "a", "--format", "html"], "'html'"),
     "tolerance": (["a", "a", "--tolerance", "5"], "5.0"),
     "confidence": (["a", "a", "--confidence", "1"], "1.0"),
 }
+
+
+def test_a_format_that_is_none_is_refused(invoke: Invoke) -> None:
+    code, out, error = invoke("compare", "a", "a", "--format", "html")
+    assert (code, out) == (2, "")
+    assert "'html' is not one of 'text', 'markdown', 'csv', 'json'" in error
 
 
 @pytest.mark.parametrize(("arguments", "said"), REFUSED.values(), ids=REFUSED.keys())
