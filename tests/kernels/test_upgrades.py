@@ -77,7 +77,12 @@ def compiled_for(batches: tuple[int, ...]) -> list[int]:
 
 def train(posed: Problem) -> None:
     """Forward and backward of a problem, in memory that takes no room."""
-    options = {"m": posed.m, "kernel_size": posed.kernel_size, "stride": posed.stride, "padding": posed.padding}
+    options: dict[str, Any] = {
+        "m": posed.m,
+        "kernel_size": posed.kernel_size,
+        "stride": posed.stride,
+        "padding": posed.padding,
+    }
     shapes = [
         (posed.batch, posed.groups, posed.out_height, posed.out_width),
         (posed.batch, posed.groups, posed.height, posed.width),
@@ -86,7 +91,8 @@ def train(posed: Problem) -> None:
     tensors = [torch.empty(shape, dtype=torch.bfloat16, memory_format=torch.channels_last) for shape in shapes]
     prior = torch.zeros(posed.groups, posed.kernel_size, posed.kernel_size)
     leaves = [x.requires_grad_() for x in (*tensors, prior)]
-    output = local_relation(*leaves, **options, implementation="triton")
+    query, key, value, table = leaves
+    output = local_relation(query, key, value, table, **options, implementation="triton")
     torch.autograd.grad(output, leaves, torch.empty_like(output))
 
 
