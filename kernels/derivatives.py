@@ -38,8 +38,6 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
     """
     if torch.compiler.is_compiling():
         transformed = _transforming()
-    elif peek_interpreter_stack() is None and forward_ad._current_level < 0:  # noqa: SLF001
-        return
     else:
         transformed = any(x is not None and _transformed(x) for x in tensors)
     if transformed:
@@ -55,7 +53,7 @@ def _transformed(tensor: Tensor) -> bool:
 @constant_when_traced
 def _transforming() -> bool:
     """Whether a transform is under way; a compiler that traces one is inside it itself, and guards on it."""
-    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # noqa: SLF001
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:

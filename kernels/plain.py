@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch._C import _get_tracing_state, _len_torch_dispatch_stack
-from torch._C._functorch import peek_interpreter_stack
+from torch._C._functorch import is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import forward_ad
 
 _PLAIN = frozenset({Tensor, nn.Parameter})
@@ -16,7 +16,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def ordinary(*tensors: object) -> bool:
+def ordinary(*tensors: Any) -> bool:
     """Whether the tensors, or None, are torch's own, and neither a compiler, a mode nor a transform looks on.
 
     Those see a call once and run it on other numbers, or put other things in the place of tensors.
@@ -24,10 +24,10 @@ def ordinary(*tensors: object) -> bool:
     if torch.compiler.is_compiling() or _len_torch_dispatch_stack() or peek_interpreter_stack() is not None:
         return False
     # Outside all levels of forward-mode differentiation no tensor has a tangent.
-    if _get_tracing_state() is not None or forward_ad._current_level >= 0:  # noqa: SLF001
+    if _get_tracing_state() is not None or forward_ad._current_level >= 0:
         return False
-    for tensor in tensors:  # noqa: SIM110  a generator takes longer than what it asks
-        if tensor is not None and type(tensor) not in _PLAIN:
+    for tensor in tensors:
+        if tensor is not None and (type(tensor) not in _PLAIN or is_legacy_batchedtensor(tensor)):
             return False
     return True
 

@@ -25,6 +25,7 @@ DISCARDED = "discarded.txt"
 _NEEDED = ("implementation", "status")
 _NO_NUMBER = frozenset({"", "nan", "inf", "-inf"})
 _FLAGS = {"true": True, "false": False}
+_CHOICES = {name: {str(choice): choice for choice in column.type.choices} for name, column in TABLE.items()}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ def key_of(row: Mapping[str, Any]) -> Key:
 def number(row: Mapping[str, Any], name: str) -> float | None:
     """A column's number, None where it was not measured or is none."""
     value = row.get(name)
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    try:
+        found = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def read_run(path: Path, *, samples: bool = True) -> Run:
@@ -210,7 +215,7 @@ def _value(name: str, cell: str, unread: Counter[str]) -> Any:
     """What a cell of results.csv holds."""
     column = TABLE.get(name)
     if column is None or column.type.json == "string":
-        return (int(cell) if name == "depth" and cell.isdecimal() else cell) if cell or name == "depth" else None
+        return _CHOICES.get(name, {}).get(cell, cell or None)
     if column.type.json == "boolean":
         return _FLAGS.get(cell.lower())
     if cell.lower() in _NO_NUMBER:

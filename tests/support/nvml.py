@@ -30,10 +30,10 @@ class Nvml:
             raise NVMLError("Not Supported")
         return value
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def nvmlInit(self) -> None:
         self.answer("init", usual=True)
 
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
         if uuid != self.answers.get("uuid", UUID):
             raise NVMLError("Not Found")
         return "handle"

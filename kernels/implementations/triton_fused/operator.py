@@ -52,11 +52,11 @@ def _forward(
 @_forward.register_fake
 def _(
     query: Tensor,
-    key: Tensor,  # noqa: ARG001
+    key: Tensor,
     value: Tensor,
-    prior: Tensor | None,  # noqa: ARG001
-    integers: Sequence[int],  # noqa: ARG001
-    strings: str,  # noqa: ARG001
+    prior: Tensor | None,
+    integers: Sequence[int],
+    strings: str,
     save_softmax: bool,
 ) -> tuple[Tensor, Tensor]:
     wide = accumulation_dtype(value.dtype)
@@ -90,11 +90,11 @@ def _(
     key: Tensor,
     value: Tensor,
     prior: Tensor | None,
-    out: Tensor,  # noqa: ARG001
-    softmax: Tensor,  # noqa: ARG001
-    grad_out: Tensor,  # noqa: ARG001
-    integers: Sequence[int],  # noqa: ARG001
-    strings: str,  # noqa: ARG001
+    out: Tensor,
+    softmax: Tensor,
+    grad_out: Tensor,
+    integers: Sequence[int],
+    strings: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_prior = query.new_empty(0) if prior is None else torch.empty_like(prior, memory_format=torch.contiguous_format)
     grad_query, grad_key, grad_value = (_pixels(x, x.shape) for x in (query, key, value))

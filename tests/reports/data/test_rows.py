@@ -67,6 +67,13 @@ def test_values_that_are_no_numbers(make_run: MakeRun) -> None:
     assert read.warnings == ["1 values in column latency_ms are no numbers: left out."]
 
 
+def test_numbers_beyond_all_bounds(make_run: MakeRun) -> None:
+    run = make_run([case(1.0, depth=10**400, samples=10**400)])
+    assert load_run(run, "run").rows[["depth", "samples"]].isna().all(axis=None)
+    table_alone(run)
+    assert load_run(run, "run").rows[["depth", "samples"]].isna().all(axis=None)
+
+
 def test_last_row_of_a_repeated_case_counts(make_run: MakeRun) -> None:
     read = load_run(make_run([failed("crashed", "gone"), case(2.0)]), "run")
     assert list(read.rows["status"]) == ["ok"]
