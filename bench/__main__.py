@@ -194,11 +194,10 @@ def learn(
 ) -> int:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
     from .commands.run import report_on
-    from .learn.command import Plan, run_learn, tasks_of
-    from .learn.training import Recipe
+    from .learn.command import plan_of, run_learn
 
-    tasks = tasks_of(variants or (), seeds, quick=quick)
-    code, path = run_learn(Plan(tasks, Recipe(), implementation, minutes), out, resume=resume)
+    plan = plan_of(variants or (), seeds, implementation, minutes, quick=quick)
+    code, path = run_learn(plan, out, resume=resume)
     if report and not code:
         return report_on(path, "reports.learning")
     typer.echo(f"their page: python -m reports.learning {shlex.quote(str(path))}")
