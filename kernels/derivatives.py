@@ -38,8 +38,6 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
     """
     if torch.compiler.is_compiling():
         transformed = _transforming()
-    elif peek_interpreter_stack() is None and forward_ad._current_level < 0:
-        return
     else:
         transformed = any(x is not None and _transformed(x) for x in tensors)
     if transformed:
@@ -49,7 +47,7 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
 def _transformed(tensor: Tensor) -> bool:
     if is_functorch_wrapped_tensor(tensor) or is_legacy_batchedtensor(tensor):
         return True
-    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[attr-defined]
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # noqa: SLF001
 
 
 @constant_when_traced

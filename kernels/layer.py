@@ -4,8 +4,10 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .functional import local_relation
+from .pointwise import pointwise
 from .prior import GeometricPrior, TablePrior
 from .problem import Problem, require_choice, require_int, resolve_padding
 from .registry import IMPLEMENTATIONS
@@ -117,8 +119,7 @@ class LocalRelation2d(nn.Module):
         """
         if x.dim() != 4 or x.shape[1] != self.channels:
             raise ValueError(f"input must have shape (N, {self.channels}, H, W), got {tuple(x.shape)}")
-        rows, columns = self._problem(*x.shape).centres
-        key, query = self.key(x), self.query(x[:, :, rows, columns])
+        key, query = self._key_and_query(x, self._problem(*x.shape))
         # Under autocast the convolutions give its dtype, and the value follows.
         value = x.to(key.dtype)
         prior = None if self.prior is None else self.prior()
@@ -131,6 +132,18 @@ class LocalRelation2d(nn.Module):
             **self.options,
         )
         return self.output(relation)  # type: ignore[no-any-return]
+
+    def _key_and_query(self, x: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
+        """Key (N, G, H, W) and query (N, G, Ho, Wo), in one convolution where every pixel is a window's centre."""
+        key, query = self.key, self.query
+        whole = problem.stride == 1 and 2 * problem.padding == problem.span - 1
+        if not (whole and pointwise(key, query) and (key.bias is None) == (query.bias is None)):
+            rows, columns = problem.centres
+            return key(x), query(x[:, :, rows, columns])
+        bias = None if key.bias is None or query.bias is None else torch.cat([key.bias, query.bias])
+        both = F.conv2d(x, torch.cat([key.weight, query.weight]), bias)
+        of_key, of_query = both.split((key.out_channels, query.out_channels), 1)
+        return of_key, of_query
 
     def extra_repr(self) -> str:
         """Channels and options, as the constructor takes them."""

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch._C import _get_tracing_state, _len_torch_dispatch_stack
-from torch._C._functorch import peek_interpreter_stack
+from torch._C._functorch import is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import forward_ad
 
 _PLAIN = frozenset({Tensor, nn.Parameter})
@@ -16,7 +16,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def ordinary(*tensors: object) -> bool:
+def ordinary(*tensors: Any) -> bool:
     """Whether the tensors, or None, are torch's own, and neither a compiler, a mode nor a transform looks on.
 
     Those see a call once and run it on other numbers, or put other things in the place of tensors.
@@ -27,7 +27,7 @@ def ordinary(*tensors: object) -> bool:
     if _get_tracing_state() is not None or forward_ad._current_level >= 0:
         return False
     for tensor in tensors:
-        if tensor is not None and type(tensor) not in _PLAIN:
+        if tensor is not None and (type(tensor) not in _PLAIN or is_legacy_batchedtensor(tensor)):
             return False
     return True
 

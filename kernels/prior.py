@@ -6,22 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch._C import _len_torch_function_stack
 from torch.nn import functional as F
-from torch.nn.modules import module as modules
 
 from .autocast import without_autocast
 from .plain import ordinary
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
-_GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks")
+from .pointwise import pointwise
 
 
 class GeometricPrior(nn.Module):
     """Two 1×1 convolutions with a ReLU between, 2 → hidden → G, over the (dy, dx) of each tap (paper, Fig. 2).
 
-    Calling it returns (G, k, k). Offsets run from −1 to 1 over the window. The second convolution has no bias:
-    a constant cancels in the softmax. Evaluated in full precision under autocast; on a CPU, in eval mode without
-    gradients, kept between calls for as long as the weights have the numbers that it was computed from, and nobody has
-    put anything else into the evaluation: hooks, wrapped or replaced convolutions, a mode.
+    Calling it returns (G, k, k), in memory as (k, k, G). Offsets run from −1 to 1 over the window. The second
+    convolution has no bias: a constant cancels in the softmax. Evaluated in full precision under autocast; on a CPU, in
+    eval mode without gradients, kept between calls for as long as the weights have the numbers that it was computed
+    from, and nobody has put anything else into the evaluation: hooks, wrapped or replaced convolutions, a mode.
     """
 
     position: Tensor
@@ -73,24 +70,20 @@ class GeometricPrior(nn.Module):
     def _is_as_made(self) -> bool:
         """Whether the weights' numbers alone decide what an evaluation gives, and nobody waits to be called in it."""
         parts = [part for part in self.modules() if part is not self]
-        return (
-            type(self) is GeometricPrior
-            and parts == [self.expand, self.project]
-            and not any(getattr(modules, hooks) for hooks in _GLOBAL_HOOKS)
-            and not any(map(_changed, parts))
-        )
+        return type(self) is GeometricPrior and parts == [self.expand, self.project] and pointwise(*parts)
 
     def _evaluate(self) -> Tensor:
         with without_autocast(self.position.device):
-            return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
+            if not pointwise(self.expand, self.project):
+                return self.project(F.relu(self.expand(self.position[None])))[0]  # type: ignore[no-any-return]
+            # On a GPU convolutions of float32 are rounded to TF32, and take a transposition after them.
+            taps = self.position.flatten(1).t()
+            middle = F.relu(F.linear(taps, self.expand.weight.flatten(1), self.expand.bias))
+            table = F.linear(middle, self.project.weight.flatten(1), self.project.bias)
+            return table.view(*self.position.shape[1:], -1).permute(2, 0, 1)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}
-
-
-def _changed(part: nn.Module) -> bool:
-    """Whether a part is something else than a convolution as torch makes it, or has hooks."""
-    return type(part) is not nn.Conv2d or "forward" in vars(part) or any(getattr(part, hooks) for hooks in _HOOKS)
 
 
 def _comparable(sources: list[Tensor]) -> bool:

@@ -19,26 +19,34 @@ def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> st
     """Return why the problem cannot run on the device, or None."""
     if not _INSTALLED:
         return "the package triton is not installed"
-    from .launch import interpreting
     from .plans import plan_of
+
+    reason = _no_device(device)
+    # A compiler cannot trace the count, which only sizes beyond any memory exceed; the launch itself fails then.
+    if reason is None and not torch.compiler.is_compiling() and plan_of(problem, device).programs >= 2**31:
+        return f"the grid would have {plan_of(problem, device).programs} programs, a launch takes fewer than 2³¹"
+    return reason
+
+
+def _no_device(device: torch.device) -> str | None:
+    """Why the kernels do not run on a device, or None."""
+    from .launch import interpreting
     from .pretended import stubbed
 
-    if device.type == "cpu" and not (interpreting() or stubbed()):
-        return "Triton kernels run on cuda tensors, got cpu (TRITON_INTERPRET=1 runs them there, for tests)"
     if device.type not in ("cpu", "cuda"):
         return f"Triton kernels run on cuda tensors, got {device.type}"
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+    if stubbed():
+        return None
+    if device.type == "cpu":
+        said = "Triton kernels run on cuda tensors, got cpu (TRITON_INTERPRET=1 runs them there, for tests)"
+        return None if interpreting() else said
+    if torch.cuda.get_device_capability(device) < (8, 0):
         return "the kernels need a GPU of compute capability 8.0 or newer"
-    if device.type == "cuda" and no_launcher() is not None:
-        return no_launcher()
-    # A compiler cannot trace the count, which only sizes beyond any memory exceed; the launch itself fails then.
-    if not torch.compiler.is_compiling() and plan_of(problem, device).programs >= 2**31:
-        return f"the grid would have {plan_of(problem, device).programs} programs, a launch takes fewer than 2³¹"
-    return None
+    return no_launcher()
 
 
 def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
-    """Predicted peak of memory above the inputs: output, shift and scale of each softmax, and in backward gradients and their partial sums."""
+    """Predicted peak of memory above the inputs: output; in backward each softmax, gradients and partial sums."""
     from .launch import extra_elements
 
     wide, narrow = extra_elements(problem, device, backward=backward)

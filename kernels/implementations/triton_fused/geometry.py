@@ -1,13 +1,13 @@
 """What a kernel knows at compile time: the layer's options, how lanes are laid out, what each of them reads."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import gcd
 from pathlib import Path
 
 from ...problem import Problem
-from .settings import Kernel, Settings
+from .settings import Kernel, Settings, tiled
 
 # Run-time arguments of every kernel. A batch of 1, or one that 16 divides, is to need no compilation of its own.
 SIZES = ("batch", "height", "width", "out_height", "out_width")
@@ -140,15 +140,12 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
     consecutive = problem.channel_order == "consecutive"
     piece = gcd(problem.channels, problem.m, 16 // _ITEMSIZE[problem.dtype]) if consecutive else 1
     slices = -(-members // settings.members)
-    tiled, gathered = problem.out_width, problem.width
+    _, width = tiled(kernel, problem)
     if kernel == "key":
-        tiled, gathered = gathered, tiled
-    if kernel == "key":
-        whole_row = tiled <= settings.columns
+        gathered, whole_row = problem.out_width, width <= settings.columns
     else:  # a tap outside the image takes part in the softmax unless it is masked
-        whole_row = tiled == settings.columns and problem.padding_mode == "mask"
-    pixels = problem.batch * max(problem.height * problem.width, problem.out_height * problem.out_width)
-    return Geometry(
+        gathered, whole_row = problem.width, width == settings.columns and problem.padding_mode == "mask"
+    geometry = Geometry(
         channels=problem.channels,
         groups=problem.groups,
         m=members,
@@ -170,5 +167,14 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
         lane_groups=settings.lane_groups,
         lanes=settings.lanes,
         gathered_width=gathered if whole_row else 0,
-        wide_index=pixels * max(problem.channels, problem.groups * max(slices, 2)) >= 2**31,
+        wide_index=False,
     )
+    return replace(geometry, wide_index=_needs_wide_index(kernel, problem, geometry))
+
+
+def _needs_wide_index(kernel: Kernel, problem: Problem, geometry: Geometry) -> bool:
+    """Whether some element, or some lane with those that fill up strips and programs, has a number beyond 32 bits."""
+    pixels = problem.batch * max(problem.height * problem.width, problem.out_height * problem.out_width)
+    elements = pixels * max(problem.channels, problem.groups * max(geometry.slices, 2))  # shift and scale of a softmax
+    programs = geometry.tiles(problem.batch, *tiled(kernel, problem)) * geometry.group_chunks
+    return max(elements, programs * geometry.lanes) >= 2**31

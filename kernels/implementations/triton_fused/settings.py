@@ -127,12 +127,12 @@ def _registers(kernel: Kernel, problem: Problem) -> int:
 
 
 def _rows(problem: Problem, height: int, blocks: int) -> int:
-    """Rows of a strip: 1 where the border takes an eighth of the window rows or more and a row fills its programs.
+    """Rows of a strip: 1 where the border takes an eighth of the window rows or more and a row has lanes enough.
 
-    Elsewhere strips, whose lanes share the values of overlapping windows, of a height that wastes least.
+    Elsewhere strips, whose lanes share the values of overlapping windows, of a height that wastes least. The batch is
+    no matter, so that the last one of an epoch needs no kernels of its own.
     """
-    lanes_of_row = problem.batch * blocks * problem.groups
-    if height <= 2 * problem.kernel_size and -(-lanes_of_row // _LANES) * _LANES <= 1.15 * lanes_of_row:
+    if height <= 2 * problem.kernel_size and 4 * blocks * problem.groups >= _LANES:
         return 1
     return min((4, 7, 2), key=lambda rows: -(-height // rows) * rows)
 
