@@ -21,8 +21,8 @@ from .sizes import HEAD_DIM, value_dim
 _OPTIONS: Any = {"FLOAT32_PRECISION": "'ieee'"}
 
 _NO_PART = (
-    "implementation 'flex' of local_relation compiles FlexAttention for one problem at a time, and is part of no larger "
-    "graph (fullgraph=True); there ask for another implementation"
+    "implementation 'flex' of local_relation compiles FlexAttention for one problem at a time, and is part of no "
+    "larger graph (fullgraph=True); there ask for another implementation"
 )
 
 ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
