@@ -45,7 +45,7 @@ def refuse_transforms(implementation: str, tensors: Iterable[Tensor | None]) -> 
 
 
 def _transformed(tensor: Tensor) -> bool:
-    if is_functorch_wrapped_tensor(tensor) or is_legacy_batchedtensor(tensor):
+    if is_functorch_wrapped_tensor(tensor):
         return True
     return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # noqa: SLF001
 
@@ -67,6 +67,8 @@ def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
         @wraps(backward)
         def once(ctx: Any, grad_out: Tensor) -> Gradients:
             refuse_transforms(implementation, (grad_out,))
+            if is_legacy_batchedtensor(grad_out):
+                raise transform_refusal(implementation)
             if not torch.is_grad_enabled():
                 return backward(ctx, grad_out)
             with torch.no_grad():

@@ -17,7 +17,7 @@ _CHOICES = {
     "memory_format": MEMORY_FORMATS,
 }
 # torch.jit.trace alone makes tensors of sizes.
-_TRACED = "; torch.jit.trace, and an export to ONNX that is built on it, cannot trace this: use torch.export"
+_TRACED = "a tensor; torch.jit.trace, and an export to ONNX that is built on it, cannot trace this: use torch.export"
 _LEAST = {
     "batch": 0,
     "channels": 1,
