@@ -52,11 +52,11 @@ def relation(implementation: str) -> Operator:
     return lambda *operands: local_relation(*operands, implementation=implementation, **CASE.keywords)
 
 
-def differential(operator: Operator, inputs: Inputs) -> Operator:
+def differential(operator: Operator, inputs: Inputs) -> Callable[..., tuple[Tensor, ...]]:
     """Operands → output and all gradients, by torch.func."""
 
     def output_and_gradients(*operands: Tensor) -> tuple[Tensor, ...]:
-        output, pull = torch.func.vjp(operator, *operands)
+        output, pull, *_ = torch.func.vjp(operator, *operands)
         return output, *pull(inputs.grad)
 
     return output_and_gradients

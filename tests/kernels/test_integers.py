@@ -1,6 +1,7 @@
 """Integers of numpy are taken where ints are, and are ints from there on."""
 
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,16 @@ from kernels import (
 )
 from tests.support.cases import Case, draw, every_implementation, refusal
 
-SIZES = {"batch": 1, "channels": 6, "height": 5, "width": 4, "kernel_size": 3, "m": 2, "stride": 2, "dilation": 1}
+SIZES: dict[str, Any] = {
+    "batch": 1,
+    "channels": 6,
+    "height": 5,
+    "width": 4,
+    "kernel_size": 3,
+    "m": 2,
+    "stride": 2,
+    "dilation": 1,
+}
 every_integer = pytest.mark.parametrize("integer", [np.int64, np.int32, np.uint8], ids=lambda one: one.__name__)
 
 
@@ -35,7 +45,9 @@ def test_the_operator_takes_them(implementation: str) -> None:
     inputs = draw(case)
     if reason := refusal(implementation, inputs, case, backward=False):
         pytest.skip(reason)
-    options = {name: np.int64(value) if isinstance(value, int) else value for name, value in case.keywords.items()}
+    options: dict[str, Any] = {
+        name: np.int64(value) if isinstance(value, int) else value for name, value in case.keywords.items()
+    }
     with torch.no_grad():
         found = local_relation(*inputs.operands, implementation=implementation, **options)
         expected = local_relation(*inputs.operands, implementation=implementation, **case.keywords)
@@ -58,4 +70,4 @@ def test_layers_take_them(integer: type) -> None:
 @pytest.mark.parametrize("value", [np.bool_(True), np.float64(3), torch.tensor(3), np.array(3)], ids=repr)
 def test_what_only_looks_like_one_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="kernel_size must be an int"):
-        Problem(**{**SIZES, "kernel_size": value})  # type: ignore[arg-type]
+        Problem(**{**SIZES, "kernel_size": value})

@@ -286,16 +286,16 @@ def derive(prior: GeometricPrior) -> Callable[[], None]:
 
 def patch_forward(prior: GeometricPrior) -> Callable[[], None]:
     adapter = Doubling(torch.nn.Conv2d(prior.project.in_channels, prior.project.out_channels, 1, bias=False))
-    prior.project.forward = adapter.forward  # type: ignore[method-assign]
+    prior.project.forward = adapter.forward  # type: ignore[method-assign, assignment]
     return lambda: setattr(adapter, "enabled", True)
 
 
-def hook_later(prior: GeometricPrior) -> Callable[[], None]:
-    return lambda: prior.project.register_forward_hook(lambda _, __, output: output * 2) and None
+def hook_later(prior: GeometricPrior) -> Callable[[], object]:
+    return lambda: prior.project.register_forward_hook(lambda _, __, output: output * 2)
 
 
-def hook_before_later(prior: GeometricPrior) -> Callable[[], None]:
-    return lambda: prior.project.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,)) and None
+def hook_before_later(prior: GeometricPrior) -> Callable[[], object]:
+    return lambda: prior.project.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
 
 
 class Twice(GeometricPrior):

@@ -41,8 +41,10 @@ def repeated(_: None) -> dict[str, Any]:
     leaves = [x.clone().requires_grad_() for x in (*tensors, prior)]
     grad = torch.randn(shapes[2]).to(memory_format=torch.channels_last)
 
+    query, key, value = tensors
+
     def forward() -> Tensor:
-        return local_relation(*tensors, prior, implementation="triton")
+        return local_relation(query, key, value, prior, implementation="triton")
 
     def both() -> tuple[Tensor, ...]:
         return torch.autograd.grad(local_relation(*leaves, implementation="triton"), leaves, grad)
@@ -153,7 +155,7 @@ def problem() -> dict[str, Any]:
     return {"batch": 1, "channels": 4, "height": 3, "width": 4, "kernel_size": 3, "m": 2, "padding": 1}
 
 
-def run_unfold(operands: tuple[Tensor, ...]) -> Tensor:
+def run_unfold(operands: tuple[Tensor, Tensor, Tensor, Tensor | None]) -> Tensor:
     return local_relation(*operands, **SMALL.keywords, implementation="unfold")
 
 

@@ -77,7 +77,12 @@ def compiled_for(batches: tuple[int, ...]) -> list[int]:
 
 def train(posed: Problem) -> None:
     """Forward and backward of a problem, in memory that takes no room."""
-    options = {"m": posed.m, "kernel_size": posed.kernel_size, "stride": posed.stride, "padding": posed.padding}
+    options: dict[str, Any] = {
+        "m": posed.m,
+        "kernel_size": posed.kernel_size,
+        "stride": posed.stride,
+        "padding": posed.padding,
+    }
     shapes = [
         (posed.batch, posed.groups, posed.out_height, posed.out_width),
         (posed.batch, posed.groups, posed.height, posed.width),
