@@ -36,9 +36,9 @@ def functions_run(call: Callable[[], object]) -> list[str]:
 def repeated(_: None) -> dict[str, Any]:
     """In a process of its own, where Triton is the real one: what a third call runs, and what it computes with."""
     shapes = ((1, 2, 7, 7), (1, 2, 7, 7), (1, 16, 7, 7))
-    tensors = [torch.randn(shape).to(memory_format=torch.channels_last) for shape in shapes]
+    query, key, value = (torch.randn(shape).to(memory_format=torch.channels_last) for shape in shapes)
     prior = torch.randn(7, 7, 2).permute(2, 0, 1)
-    leaves = [x.clone().requires_grad_() for x in (*tensors, prior)]
+    leaves = [x.clone().requires_grad_() for x in (query, key, value, prior)]
     grad = torch.randn(shapes[2]).to(memory_format=torch.channels_last)
 
     query, key, value = tensors

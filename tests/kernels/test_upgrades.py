@@ -91,7 +91,8 @@ def train(posed: Problem) -> None:
     tensors = [torch.empty(shape, dtype=torch.bfloat16, memory_format=torch.channels_last) for shape in shapes]
     prior = torch.zeros(posed.groups, posed.kernel_size, posed.kernel_size)
     leaves = [x.requires_grad_() for x in (*tensors, prior)]
-    output = local_relation(*leaves, **options, implementation="triton")
+    query, key, value, table = leaves
+    output = local_relation(query, key, value, table, **options, implementation="triton")
     torch.autograd.grad(output, leaves, torch.empty_like(output))
 
 
