@@ -75,7 +75,7 @@ def list_(
 
 
 @app.command()
-def table(
+def table(  # noqa: PLR0913
     a: Annotated[str, typer.Argument(metavar="A", help="lr_net_26, _50, _101, resnet_26, _50 or _101")] = "lr_net_50",
     b: Annotated[str, typer.Argument(metavar="B", help="the network beside it")] = "resnet_50",
     size: Annotated[int, typer.Option(help="rows and columns of the image")] = 224,
@@ -98,7 +98,7 @@ def table(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913
     sweep: Annotated[
         str | None, typer.Argument(help="a named sweep; quick on a CPU, axes on a GPU if left out")
     ] = None,
@@ -180,7 +180,7 @@ def gpu(
 
 
 @app.command()
-def learn(
+def learn(  # noqa: PLR0913
     out: NewFolder = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="how many, from 0 on; 8, or 2 with --quick")] = None,
     minutes: Annotated[float, typer.Option(min=0.5, help="for everything; what is left then is left out")] = 10.0,
@@ -194,11 +194,10 @@ def learn(
 ) -> int:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
     from .commands.run import report_on
-    from .learn.command import Plan, run_learn, tasks_of
-    from .learn.training import Recipe
+    from .learn.command import plan_of, run_learn
 
-    tasks = tasks_of(variants or (), seeds, quick=quick)
-    code, path = run_learn(Plan(tasks, Recipe(), implementation, minutes), out, resume=resume)
+    plan = plan_of(variants or (), seeds, implementation, minutes, quick=quick)
+    code, path = run_learn(plan, out, resume=resume)
     if report and not code:
         return report_on(path, "reports.learning")
     typer.echo(f"their page: python -m reports.learning {shlex.quote(str(path))}")
@@ -215,9 +214,9 @@ def main() -> None:
     try:
         app()
     except BrokenPipeError:  # whoever read has enough, as `head` has; what is measured is kept
-        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for the interpreter's end
         sys.exit(Exit.OK)
-    except Exception:
+    except Exception:  # noqa: BLE001  shown, and named by the exit code
         traceback.print_exc()
         sys.exit(Exit.CRASHED)
 

@@ -27,7 +27,7 @@ class UsageError(SuiteError, ValueError):
     """What was asked for does not exist or makes no sense; the message says what was expected."""
 
 
-class DeviceInUse(UsageError):
+class DeviceInUse(UsageError):  # noqa: N818
     """A GPU belongs to another benchmark."""
 
 
@@ -51,14 +51,14 @@ class RunError(SuiteError, RuntimeError):
     code = Exit.FAILED
 
 
-class Interrupted(SuiteError):
+class Interrupted(SuiteError):  # noqa: N818
     """Somebody pressed Ctrl-C; the message says what is done already."""
 
     code = Exit.INTERRUPTED
     kind = "interrupted"
 
 
-class Unavailable(RuntimeError):
+class Unavailable(RuntimeError):  # noqa: N818
     """An instrument gave nothing; the message says in a line what is missing."""
 
 

@@ -44,7 +44,7 @@ def constant_when_traced(function: Constant) -> Constant:
 
     As `torch.compiler.assume_constant_result`, which loads the compiler: a second for everybody who does not use it.
     """
-    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
     return function
 
 
@@ -67,8 +67,8 @@ def _has_cpp_compiler() -> bool:
 @cache
 def _found_cpp_compiler() -> bool:
     # Loading the compiler's parts takes a second, which nobody should pay who does not use it.
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
+    from torch._inductor.cpp_builder import get_cpp_compiler  # noqa: PLC0415
+    from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415
 
     try:
         get_cpp_compiler()

@@ -53,7 +53,7 @@ def _transformed(tensor: Tensor) -> bool:
 @constant_when_traced
 def _transforming() -> bool:
     """Whether a transform is under way; a compiler that traces one is inside it itself, and guards on it."""
-    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0  # noqa: SLF001
 
 
 def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:

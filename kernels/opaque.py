@@ -20,7 +20,7 @@ Operands = tuple[Tensor, Tensor, Tensor, Tensor | None]
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor | None]
 Forward = Callable[[Problem, Operands, int | None], tuple[Tensor, Tensor]]
 Backward = Callable[[Problem, Operands, Tensor, Tensor, int | None], Gradients]
-Apply = Callable[[Problem, Operands, int | None], Tensor]
+Apply = Callable[..., Tensor]
 
 
 class _Arguments(NamedTuple):

@@ -24,7 +24,7 @@ def ordinary(*tensors: Any) -> bool:
     if torch.compiler.is_compiling() or _len_torch_dispatch_stack() or peek_interpreter_stack() is not None:
         return False
     # Outside all levels of forward-mode differentiation no tensor has a tangent.
-    if _get_tracing_state() is not None or forward_ad._current_level >= 0:
+    if _get_tracing_state() is not None or forward_ad._current_level >= 0:  # noqa: SLF001
         return False
     for tensor in tensors:
         if tensor is not None and (type(tensor) not in _PLAIN or is_legacy_batchedtensor(tensor)):

@@ -134,7 +134,7 @@ def require_int(name: str, value: object, least: int) -> int:
 
 def _no_plain_int(name: str, value: object) -> int:
     """What may stand for an int: numpy's, or the symbol of torch.export for a size that it leaves open; else raise."""
-    from torch import SymInt, Tensor
+    from torch import SymInt, Tensor  # noqa: PLC0415  whoever has such a value has loaded torch, others need not
 
     if isinstance(value, SymInt):
         return value  # type: ignore[return-value]

@@ -135,6 +135,6 @@ def resolve(problem: Problem, device: "torch.device | str", *, backward: bool = 
 
 
 def _device(device: "torch.device | str") -> "torch.device":
-    from torch import device as device_of
+    from torch import device as device_of  # noqa: PLC0415  whoever only reads the table needs no torch
 
     return device_of(device)

@@ -18,7 +18,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
-from tests.support.order import by_cost
+from tests.support.order import by_cost  # noqa: E402  its asserts are rewritten
 
 
 @pytest.fixture(autouse=True)

@@ -231,7 +231,7 @@ def floors(arrows: Mapping[str, set[str]]) -> list[list[str]]:
 
 def test_rooms_stand_on_few_floors() -> None:
     found = floors(graph("bench", rooms=True))
-    print(*(f"{number}: {', '.join(names)}" for number, names in enumerate(found)), sep="\n")
+    print(*(f"{number}: {', '.join(names)}" for number, names in enumerate(found)), sep="\n")  # noqa: T201
     assert {name for names in found for name in names} == set(ROOMS)
     assert len(found) <= MOST_FLOORS
     assert found[-1] == ["__main__"]

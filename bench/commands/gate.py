@@ -24,7 +24,7 @@ _NOT_IN_A_GATE = frozenset({"--resume", "--dry-run", "--devices", "--executor", 
 REPORTS = {"text": "comparison.txt", "markdown": "comparison.md", "csv": "comparison.csv", "json": "comparison.json"}
 
 
-class NoEvidence(SuiteError):
+class NoEvidence(SuiteError):  # noqa: N818
     """A side could not be measured."""
 
     code = Exit.NO_EVIDENCE

@@ -39,7 +39,7 @@ def tune_(
 
 
 @app.command()
-def profile(
+def profile(  # noqa: PLR0913
     case: Annotated[
         list[str] | None,
         typer.Argument(
@@ -70,7 +70,7 @@ def profile(
 
 
 @app.command()
-def offline(
+def offline(  # noqa: PLR0913
     arch: Annotated[str, typer.Option(help="architectures, comma-separated")] = "sm_80,sm_90,sm_100",
     kernel: Annotated[list[str] | None, typer.Option(help="forward, query, key: comma-separated or repeated")] = None,
     axis: Axes = None,

@@ -26,7 +26,7 @@ class Tool(StrEnum):
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0913
     a: Annotated[Path, typer.Argument(metavar="A", help="the run folder to compare with")],
     b: Annotated[Path, typer.Argument(metavar="B", help="the run folder to judge")],
     tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,

@@ -107,7 +107,7 @@ def as_text(comparison: NetworkTable) -> str:
 
 def as_markdown(comparison: NetworkTable) -> str:
     """The table for a page."""
-    from ..results.formats import markdown_table
+    from ..results.formats import markdown_table  # noqa: PLC0415  it comes with the statistics of runs
 
     names = [counted.network for counted in comparison.networks]
     head = ["stage", "output", *(f"{name}: {part}" for name in names for part in ("layers", *_NUMBERS))]

@@ -54,7 +54,7 @@ def fma_roof(device: torch.device) -> Roof:
         a = torch.ones(_CPU_SIZE, _CPU_SIZE)
         out = torch.empty_like(a)
         return Roof(lambda: torch.mm(a, a, out=out), _CPU_SIZE**3, "FMA/s", "torch's product of 512×512 matrices")
-    from .roof_kernels import multiply_add_kernel
+    from .roof_kernels import multiply_add_kernel  # noqa: PLC0415  triton is of use on a GPU alone
 
     def launch(out: torch.Tensor, programs: int) -> None:
         multiply_add_kernel[(programs,)](out, 0.999, 0.001, _FMA_ROUNDS, BLOCK=_BLOCK, UNROLL=_UNROLL, num_warps=_WARPS)
@@ -68,7 +68,7 @@ def exp_roof(device: torch.device) -> Roof:
         source = torch.linspace(-1, 0, _CPU_EXPS)
         target = torch.empty_like(source)
         return Roof(lambda: torch.exp(source, out=target), _CPU_EXPS, "exp/s", "torch's exponential of 65536 numbers")
-    from .roof_kernels import exponential_kernel
+    from .roof_kernels import exponential_kernel  # noqa: PLC0415  as above
 
     def launch(out: torch.Tensor, programs: int) -> None:
         exponential_kernel[(programs,)](out, _EXP_ROUNDS, BLOCK=_BLOCK, UNROLL=_UNROLL, num_warps=_WARPS)
@@ -80,7 +80,7 @@ def empty_call(device: torch.device) -> Call:
     """A call that does nothing: of a kernel on a GPU, of a function on a CPU."""
     if device.type != "cuda":
         return lambda: None
-    from .roof_kernels import empty_kernel
+    from .roof_kernels import empty_kernel  # noqa: PLC0415  as above
 
     unused = torch.empty(1, device=device)
 

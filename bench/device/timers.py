@@ -90,7 +90,7 @@ class HeldStream:
         with torch.cuda.device(self._device):
             if self._flush is not None:
                 self._flush.zero_()
-            torch.cuda._sleep(self._hold)
+            torch.cuda._sleep(self._hold)  # noqa: SLF001  the one kernel that waits without touching the L2
             start.record()
             queued = time.perf_counter()
             self._call()
@@ -134,7 +134,7 @@ def _leave_pool(device: torch.device, pool: tuple[int, int]) -> None:
     """Let the allocator forget a pool that a failed capture has left open; empty_cache would fail otherwise."""
     index = torch.cuda.current_device() if device.index is None else device.index
     try:
-        torch._C._cuda_endAllocateToPool(index, pool)
+        torch._C._cuda_endAllocateToPool(index, pool)  # noqa: SLF001  torch has no public way
     except (AttributeError, RuntimeError) as error:
         # It was closed already, or this torch names it otherwise.
         capture_failures.append(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")

@@ -42,13 +42,15 @@ class Plan:
     minutes: float
 
 
-def tasks_of(patterns: Sequence[str], seeds: int | None, *, quick: bool) -> list[Training]:
-    """Variants and seeds in the order of training: every variant from one seed before the next seed.
+def plan_of(patterns: Sequence[str], seeds: int | None, implementation: str, minutes: float, *, quick: bool) -> Plan:
+    """What is to be trained: every variant from one seed before the next seed.
 
     Args:
         patterns: Of variants' names, comma-separated; the default choice if there are none.
         seeds: How many, from 0 on; as many as usual if None.
-        quick: Fewer of both, where they are not given.
+        implementation: Of the layer.
+        minutes: For everything.
+        quick: Fewer variants and seeds, where they are not given.
 
     Raises:
         UsageError: No variant has a name as asked for.
@@ -56,7 +58,7 @@ def tasks_of(patterns: Sequence[str], seeds: int | None, *, quick: bool) -> list
     names = [name for text in patterns for name in text.split(",")]
     variants = chosen(names or (QUICK if quick else DEFAULT))
     count = seeds or (QUICK_SEEDS if quick else SEEDS)
-    return [(variant, seed) for seed in range(count) for variant in variants]
+    return Plan([(variant, seed) for seed in range(count) for variant in variants], Recipe(), implementation, minutes)
 
 
 def run_learn(plan: Plan, out: Path | None, *, resume: bool) -> tuple[Exit, Path]:

@@ -76,7 +76,7 @@ def compile_ahead(tasks: Sequence[Compilation], seconds: float, workers: int | N
 
 def compile_one(task: Compilation) -> str | None:
     """Run a task; return what went wrong in one line, or None."""
-    import torch._inductor.config as inductor
+    import torch._inductor.config as inductor  # noqa: PLC0415  heavy, and of use in a worker alone
 
     inductor.compile_threads = 1
     try:
@@ -86,7 +86,7 @@ def compile_one(task: Compilation) -> str | None:
             call(workload, mode)()
         if task.device.startswith("cuda"):
             torch.cuda.synchronize(task.device)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the case itself will leave a row that says so
         return f"{task.implementation}: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return None
 
@@ -103,7 +103,7 @@ def _modes(task: Compilation) -> list[str]:
 
 def forget_choices_since(wall: float) -> None:
     """Delete what torch's autotuner wrote down since a time of day."""
-    from torch._inductor.runtime.cache_dir_utils import cache_dir
+    from torch._inductor.runtime.cache_dir_utils import cache_dir  # noqa: PLC0415
 
     for file in Path(cache_dir()).rglob("*.best_config"):
         if file.stat().st_mtime >= wall:

@@ -70,7 +70,7 @@ class CaseRunner(Protocol):
         """Call a case once, prepared or not, neither checked nor timed: whether the memory is enough for it."""
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818
     """A case ends without a latency: its status, and the reason as the message."""
 
     def __init__(self, status: str, reason: str) -> None:
@@ -117,7 +117,7 @@ class Runner:
                 torch.cuda.synchronize(self.device)  # so that an error of a kernel is this case's
         except _Refused as refused:
             return StepResult(columns, refused.status, str(refused))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  every case leaves a row, and the sweep goes on
             self._prepared = None
             status, reason = _failure(error)
         else:
@@ -207,7 +207,7 @@ def still_usable(device: torch.device) -> bool:
     try:
         torch.cuda.empty_cache()
         torch.ones(1, device=device).item()
-    except Exception:
+    except Exception:  # noqa: BLE001  whatever it raises, it does not answer
         return False
     return True
 

@@ -45,7 +45,7 @@ def record_proton(case: Case, device: torch.device, path: Path, calls: int) -> N
 
     `proton-viewer -m tflop/s,gbyte/s,time/us FILE` shows it.
     """
-    import triton.profiler as proton
+    import triton.profiler as proton  # noqa: PLC0415  it may be absent, and require_proton() says so
 
     steady = Steady(case, device)
     for _ in range(_WARMUP_CALLS):

@@ -14,7 +14,7 @@ _WARMUP_CALLS = 3
 
 def name_compiled_loops() -> None:
     """Let what torch.compile makes for a CPU appear in traces under names; to be set before it compiles."""
-    import torch._inductor.config as inductor
+    import torch._inductor.config as inductor  # noqa: PLC0415  heavy, and of use in this process alone
 
     inductor.cpp.enable_kernel_profile = True
 

@@ -22,7 +22,7 @@ RUNS = Path("reports", "runs")
 
 def new_run_path(name: str) -> Path:
     """A folder for something that is made now, named by the time of day."""
-    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+    return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"  # noqa: DTZ005  a name for people, in their own time
 
 
 @dataclass(frozen=True)

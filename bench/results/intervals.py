@@ -87,7 +87,7 @@ def turns_reach(a: Sequence[Samples], b: Sequence[Samples], confidence: float) -
     if min(len(a), len(b)) < 2:
         return 0.0
     sides = [np.log([np.median(turn) for turn in side]) for side in (a, b)]
-    from scipy.special import stdtrit
+    from scipy.special import stdtrit  # noqa: PLC0415  a third of a second, for runs in turns alone
 
     freedom = len(a) + len(b) - 2
     variance = sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / freedom

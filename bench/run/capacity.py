@@ -57,7 +57,7 @@ MOST, SHARE = 4096, 16
 _TOO_LARGE = ("out_of_memory", "error")
 
 
-class _Unknown(Exception):
+class _Unknown(Exception):  # noqa: N818
     """A batch was too long under way, or ended its process: whether it fits is not known."""
 
 

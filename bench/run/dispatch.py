@@ -118,7 +118,7 @@ class Dispatch:
                 for one in self._measured(slot):
                     ended.put(one)
                 ended.put(None)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  the caller's thread raises it
                 ended.put(error)
 
         self._asked.update({slot: self._lanes[slot].submit(work, slot) for slot in self._at_work})

@@ -36,7 +36,7 @@ _SOURCES = ("bench", "kernels")
 _RESOURCES = {"cuda": "GPU", "cpu": "CPU"}
 _PROBE_SECONDS, _FREE_SECONDS, _OPEN_SECONDS = 5.0, 15.0, 300.0
 # Ray adds some 70 letters to the folder's name, and a socket's may have 107.
-_LONGEST_FOLDER, _SHORT_FOLDER = 36, "/tmp/ray-local-relation"
+_LONGEST_FOLDER, _SHORT_FOLDER = 36, "/tmp/ray-local-relation"  # noqa: S108  Ray makes it for one user alone
 # An actor that is lost is started anew on its node so often.
 _REVIVALS = 2
 

@@ -199,7 +199,7 @@ class Schedule:
 
 def order_of_round(cases: Sequence[Case], seed: int, number: int) -> list[Case]:
     """The order of a round: those that are compared with one another, alike in mode and cache, follow each other."""
-    chance = random.Random(f"{seed} {number}")
+    chance = random.Random(f"{seed} {number}")  # noqa: S311  an order, no secret
     comparable: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         comparable.setdefault((case.mode, case.cache), []).append(case)

@@ -30,7 +30,7 @@ _ATTEMPTS = 3
 T = TypeVar("T")
 
 
-class _Gone(Exception):
+class _Gone(Exception):  # noqa: N818
     """The worker did not answer: the status that this gives a case, and the reason as the message."""
 
     def __init__(self, status: str, reason: str) -> None:
@@ -145,8 +145,8 @@ class Worker:
 
     def _answer(self, seconds: float) -> Answer:
         """Wait for an answer, a death or the end of the time."""
-        assert self._connection is not None
-        assert self._process is not None
+        assert self._connection is not None  # noqa: S101  for the type checker
+        assert self._process is not None  # noqa: S101  for the type checker
         end = time.monotonic() + seconds
         while True:
             left = end - time.monotonic()
@@ -199,7 +199,7 @@ class Worker:
         self._answer(_START_SECONDS)
 
     def _send(self, message: object) -> None:
-        assert self._connection is not None
+        assert self._connection is not None  # noqa: S101  for the type checker
         try:
             self._connection.send(message)
         except OSError:
@@ -207,7 +207,7 @@ class Worker:
 
     def _obituary(self) -> str:
         """How the process ended, in words."""
-        assert self._process is not None
+        assert self._process is not None  # noqa: S101  for the type checker
         try:
             code = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

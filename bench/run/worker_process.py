@@ -56,7 +56,7 @@ def serve(connection: Connection, offered: Mapping[str, Callable[..., Any]]) -> 
             return
         try:
             answer = Answer(offered[question.what](*question.arguments, **question.options))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the process that asked raises it
             answer = Answer(failure=in_a_line(error))
         connection.send(answer)
 
@@ -67,7 +67,7 @@ def die_with_parent() -> None:
     try:
         _OOM_SCORE.write_text("1000", encoding="ascii")
     except OSError as error:  # a nicety, which some containers forbid
-        print(f"warning: {_OOM_SCORE} cannot be set: {error.strerror}", file=sys.stderr)
+        print(f"warning: {_OOM_SCORE} cannot be set: {error.strerror}", file=sys.stderr)  # noqa: T201  the log
 
 
 def limit(device: torch.device, mib: float | None, sharing: int = 1) -> None:

@@ -16,12 +16,12 @@ from ..problem import Problem
 from ..tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps, windows
 
 
-def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None."""
     return no_compiler(device)
 
 
-def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
     """Predicted peak of memory above the inputs: padded copies, the output, and k² weights per group and pixel."""
     itemsize = 8 if problem.dtype == "float64" else 4
     pixels = problem.batch * (problem.height + 2 * problem.padding) * (problem.width + 2 * problem.padding)

@@ -9,12 +9,12 @@ from ..problem import Problem
 from ..tensors import accumulation_dtype, merge_groups, pad_image, split_groups, valid_taps
 
 
-def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Nothing is: it runs wherever torch does."""
     return None
 
 
-def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
     """Predicted peak of memory above the inputs, from the k² copies that live at once."""
     itemsize = 8 if problem.dtype == "float64" else 4
     taps = problem.batch * problem.kernel_size**2 * problem.out_height * problem.out_width

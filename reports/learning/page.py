@@ -85,7 +85,7 @@ def write(run: Learned, out: Path) -> None:
 def page(run: Learned, tables: dict[str, pd.DataFrame]) -> str:
     """The page in Markdown."""
     # Markdown, not HTML: what came from a run is escaped by `markdown`, cell by cell.
-    templates = Environment(
+    templates = Environment(  # noqa: S701
         loader=FileSystemLoader(Path(__file__).parent),
         trim_blocks=True,
         lstrip_blocks=True,

@@ -81,7 +81,7 @@ def dense_flex(monkeypatch: pytest.MonkeyPatch) -> None:
 def interpreter_like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take away faults of Triton's interpreter; and numpy's warnings of overflow in lanes that are thrown away."""
     if os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None:
-        from tests.support.interpreter import like_a_gpu
+        from tests.support.interpreter import like_a_gpu  # noqa: PLC0415
 
         like_a_gpu(monkeypatch)
     with np.errstate(over="ignore", invalid="ignore"):

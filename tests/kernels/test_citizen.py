@@ -183,7 +183,7 @@ def test_derivatives_by_transforms_are_right() -> None:
 def test_the_operator_itself_refuses_vmap() -> None:
     """Also where nobody asks before: under torch.compile, or called by its name in torch.ops."""
     take("triton", SMALL)
-    from kernels.implementations.triton_fused import operator
+    from kernels.implementations.triton_fused import operator  # noqa: PLC0415
 
     query, *rest = draw(SMALL).operands
     arguments = (*rest, [3, 2, 1, 1, 1], "multiplication,mask,consecutive", False)

@@ -115,7 +115,7 @@ def test_copies(prior: str, train: bool) -> None:
     layer, x = build(kernel_size=3, prior=prior).train(train), image()
     with torch.no_grad():
         before = layer(x)
-        copies = [copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))]
+        copies = [copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))]  # noqa: S301
         for parameter in layer.parameters():
             parameter.mul_(2)
         for one in copies:

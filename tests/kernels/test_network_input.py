@@ -75,7 +75,7 @@ def test_copies_and_state() -> None:
     nn.init.normal_(other.classifier.weight)
     assert not torch.equal(other(x), network(x))
     other.load_state_dict(network.state_dict())
-    for one in (other, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+    for one in (other, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):  # noqa: S301
         assert torch.equal(one(x), network(x))
 
 

@@ -30,10 +30,10 @@ class Nvml:
             raise NVMLError("Not Supported")
         return value
 
-    def nvmlInit(self) -> None:
+    def nvmlInit(self) -> None:  # noqa: N802
         self.answer("init", usual=True)
 
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
         if uuid != self.answers.get("uuid", UUID):
             raise NVMLError("Not Found")
         return "handle"

@@ -80,4 +80,4 @@ if __name__ == "__main__":
     else:
         chosen = LocalExecutor([Seat("cpu")] * count, mixed=count > 1)
     with tempfile.TemporaryDirectory() as folder:
-        print(f"cost: {cost_ms(chosen, Path(folder, 'run')):.2f} ms a case")
+        print(f"cost: {cost_ms(chosen, Path(folder, 'run')):.2f} ms a case")  # noqa: T201

@@ -13,7 +13,7 @@ from .chunking import FAST_CHUNK_BYTES, Plan, chunk_bytes, default_budget, plan
 from .relation import gradients, relate
 
 
-def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None."""
     if device.type not in FAST_CHUNK_BYTES:
         return f"chunk sizes are known for {' and '.join(FAST_CHUNK_BYTES)}, not for {device.type}"

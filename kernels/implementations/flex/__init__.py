@@ -41,7 +41,7 @@ def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> st
     return no_compiler(device) or next((reason for reason, holds in checks.items() if holds), None)
 
 
-def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
     """Predicted peak of memory above the inputs: query, key, value and output as padded sequences, and the output."""
     itemsize = 4 if problem.dtype == "float32" else 2
     queries, keys = bounds(problem)

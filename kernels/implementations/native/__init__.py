@@ -9,7 +9,7 @@ from ...problem import Problem
 _ROWS_OF_A_UNIT = 8  # source/backward.h
 
 
-def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None; the first call of all compiles the library."""
     if device.type != "cpu":
         return f"the C++ kernels run on cpu tensors, got {device.type}"
@@ -27,7 +27,7 @@ def _unavailable() -> str | None:
     return None
 
 
-def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
+def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:  # noqa: ARG001
     """Predicted peak of memory above the inputs: output, gradients, the prior's partial sums, the threads' rows."""
     itemsize = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}[problem.dtype]
     wide, taps = max(itemsize, 4), problem.kernel_size**2

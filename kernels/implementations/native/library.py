@@ -24,7 +24,7 @@ _CPU_FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "fl
 _ARM_FIELDS = ("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features")
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818
     """Why there is no library on this machine, as a reason to give to users."""
 
 

@@ -23,7 +23,7 @@ def _forward(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, op
 
 
 @_forward.register_fake
-def _(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, options: Sequence[int]) -> Tensor:
+def _(query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None, options: Sequence[int]) -> Tensor:  # noqa: ARG001
     return empty_like(value, query.shape[2:])
 
 
@@ -41,14 +41,14 @@ def _(
     key: Tensor,
     value: Tensor,
     prior: Tensor | None,
-    grad: Tensor,
-    options: Sequence[int],
+    grad: Tensor,  # noqa: ARG001
+    options: Sequence[int],  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grads = [empty_like(tensor, tensor.shape[2:]) for tensor in (query, key, value)]
     return grads[0], grads[1], grads[2], query.new_empty(0) if prior is None else prior.new_empty(prior.shape)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
     *tensors, ctx.options = inputs
     ctx.save_for_backward(*tensors)
 

@@ -15,7 +15,7 @@ from .binary import CompiledKernel
 _INSTALLED = find_spec("triton") is not None
 
 
-def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+def unsupported(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
     """Return why the problem cannot run on the device, or None."""
     if not _INSTALLED:
         return "the package triton is not installed"

@@ -61,6 +61,6 @@ class _Fused(torch.autograd.Function):
         plan: Plan = ctx.plan
         query, key, value, prior, out, softmax = ctx.saved_tensors
         inputs = as_inputs(plan, query, key, value, prior)
-        if ctx.witness is not None and ctx.witness._version:
+        if ctx.witness is not None and ctx.witness._version:  # noqa: SLF001
             out, softmax = launch_forward(plan, inputs, save_softmax=True)
         return None, *gradients(plan, inputs, out, softmax, grad_out, prior)

@@ -52,11 +52,11 @@ def _forward(
 @_forward.register_fake
 def _(
     query: Tensor,
-    key: Tensor,
+    key: Tensor,  # noqa: ARG001
     value: Tensor,
-    prior: Tensor | None,
-    integers: Sequence[int],
-    strings: str,
+    prior: Tensor | None,  # noqa: ARG001
+    integers: Sequence[int],  # noqa: ARG001
+    strings: str,  # noqa: ARG001
     save_softmax: bool,
 ) -> tuple[Tensor, Tensor]:
     wide = accumulation_dtype(value.dtype)
@@ -90,11 +90,11 @@ def _(
     key: Tensor,
     value: Tensor,
     prior: Tensor | None,
-    out: Tensor,
-    softmax: Tensor,
-    grad_out: Tensor,
-    integers: Sequence[int],
-    strings: str,
+    out: Tensor,  # noqa: ARG001
+    softmax: Tensor,  # noqa: ARG001
+    grad_out: Tensor,  # noqa: ARG001
+    integers: Sequence[int],  # noqa: ARG001
+    strings: str,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_prior = query.new_empty(0) if prior is None else torch.empty_like(prior, memory_format=torch.contiguous_format)
     grad_query, grad_key, grad_value = (_pixels(x, x.shape) for x in (query, key, value))

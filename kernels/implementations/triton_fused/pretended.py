@@ -43,7 +43,7 @@ class Pretended:
 @contextmanager
 def pretended(capability: tuple[int, int], kernels: Iterable[Any]) -> Iterator[Pretended]:
     """Let Triton take the kernels to a GPU that need not be here, then again to the one that is."""
-    real, device = driver._active, Pretended(capability)
+    real, device = driver._active, Pretended(capability)  # noqa: SLF001
     driver.set_active(device)
     try:
         yield device
@@ -83,7 +83,7 @@ def stubbed_launches() -> Iterator[None]:
     Raises:
         RuntimeError: Triton was imported to interpret kernels (TRITON_INTERPRET), not to compile them.
     """
-    global _stubbed
+    global _stubbed  # noqa: PLW0603
     kernels = KERNELS.values()
     if interpreting():
         raise RuntimeError(INTERPRETED)

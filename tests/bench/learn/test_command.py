@@ -63,7 +63,7 @@ def rows(folder: str | Path) -> list[dict[str, str]]:
 def test_a_run_leaves_a_row_for_each_training_and_its_environment(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.learn.training.Recipe", partial(Recipe, epochs=1))
+    monkeypatch.setattr("bench.learn.command.Recipe", partial(Recipe, epochs=1))
     code, out, _ = invoke("learn", "--out", "run", "--seeds", "1", "--variants", "convolution-k3", "--minutes", "5")
     assert code == 0
     assert out.endswith("1 trainings are in run\ntheir page: python -m reports.learning run\n")

@@ -12,7 +12,7 @@ from bench.case.sweeps import SWEEPS, expand
 from bench.errors import RunFolderError, UsageError
 from bench.profile.nsight_target import read_case
 from bench.results.folder import RunFolder
-from kernels import Problem
+from kernels import IMPLEMENTATIONS, Problem
 from tests.support.bench_cases import CPU, case
 from tests.support.run_of_cases import run_with
 
@@ -69,7 +69,11 @@ REFUSED = {
     "nothing": ("", None, r"which case\?"),
     "a word of no case": ("unfold forwards", None, "no case has 'forwards'"),
     "several modes": ("unfold", None, "2 cases match, and one is profiled: unfold operator forward N2.*; unfold"),
-    "several implementations": ("forward", None, "5 cases match.*; and 2 more"),
+    "several implementations": (
+        "forward",
+        None,
+        f"{len(IMPLEMENTATIONS)} cases match.*; and {len(IMPLEMENTATIONS) - 3} more",
+    ),
     "several values": ("unfold forward k=3,5", None, "2 cases match"),
     "a contradiction": ("unfold forward k3 k5", None, "kernel_size is given as 3 and as 5"),
     "no implementation": ("forward", "cudnn", "there is no implementation 'cudnn'"),

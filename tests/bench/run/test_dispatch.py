@@ -63,7 +63,7 @@ def test_a_group_that_loses_every_device_is_given_up() -> None:
 def test_without_devices_there_is_no_going_on(number: int) -> None:
     slots = [Pretended("doomed", deadly=frozenset(range(4, 21))) for _ in range(number)]
     ended = []
-    with Dispatch(slots) as dispatch, pytest.raises(WorkerError, match="doomed is no more"):
+    with Dispatch(slots) as dispatch, pytest.raises(WorkerError, match="doomed is no more"):  # noqa: PT012
         dispatch.open()
         for _, result in dispatch.run(groups(20)):
             ended.append(result)
@@ -79,7 +79,7 @@ def test_what_nobody_expected_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_whoever_is_in_the_midst_of_something_is_stopped() -> None:
     slots: list[Pretended] = [Hanging("one"), Hanging("two")]
-    with pytest.raises(KeyboardInterrupt), Dispatch(slots) as dispatch:
+    with pytest.raises(KeyboardInterrupt), Dispatch(slots) as dispatch:  # noqa: PT012
         dispatch.open()
         for _ in dispatch.run(groups(4)):
             raise KeyboardInterrupt

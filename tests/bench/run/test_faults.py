@@ -159,7 +159,7 @@ def test_a_worker_whose_device_answers_no_more_is_replaced(worker: Worker) -> No
 
 def break_device() -> None:
     """Make a worker's device as it is after an illegal access."""
-    from bench.measure import runner
+    from bench.measure import runner  # noqa: PLC0415  in the worker
 
     vars(runner)["still_usable"] = lambda _: False
 

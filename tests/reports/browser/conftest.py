@@ -31,7 +31,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator["Browser"]:
         give_up("no Chromium: `apt-get install chromium fonts-dejavu-core`, or your system's package of it")
     if not all(map(importlib.util.find_spec, _PACKAGES)):
         give_up("no playwright: `pip install --group test`")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=_FLAGS)
