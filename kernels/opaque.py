@@ -116,7 +116,7 @@ def opaque(name: str, forward: Forward, backward: Backward, *, saved: int) -> Ap
     forwards.register_vmap(refuse_vmap)
     backwards.register_vmap(refuse_vmap)
 
-    def apply(problem: Problem, operands: Operands, option: int | None = None) -> Tensor:
+    def apply(problem: Problem, operands: Operands, option: int | None) -> Tensor:
         integers = [getattr(problem, field) for field in _INTEGERS]
         strings = ",".join(getattr(problem, field) for field in _STRINGS)
         out: Tensor = forwards(*operands, integers, strings, option)[0]

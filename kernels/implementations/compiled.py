@@ -35,7 +35,7 @@ def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> in
 def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
     """y (N, C, Ho, Wo) for query (N, G, Ho, Wo), key (N, G, H, W), value (N, C, H, W), prior (G, k, k)."""
     if torch.compiler.is_compiling():
-        return _apply(problem, (query, key, value, prior))
+        return _apply(problem, (query, key, value, prior), None)
     out: Tensor = _Compiled.apply(problem, query, key, value, prior)  # type: ignore[no-untyped-call]
     return out
 

@@ -41,8 +41,6 @@ def repeated(_: None) -> dict[str, Any]:
     leaves = [x.clone().requires_grad_() for x in (query, key, value, prior)]
     grad = torch.randn(shapes[2]).to(memory_format=torch.channels_last)
 
-    query, key, value = tensors
-
     def forward() -> Tensor:
         return local_relation(query, key, value, prior, implementation="triton")
 
