@@ -46,7 +46,7 @@ def _no_device(device: torch.device) -> str | None:
 
 
 def extra_bytes(problem: Problem, device: torch.device, *, backward: bool) -> int:
-    """Predicted peak of memory above the inputs: output; in backward each softmax, gradients and partial sums."""
+    """Predicted peak of memory above the inputs: output, softmaxes, and in backward gradients and partial sums."""
     from .launch import extra_elements
 
     wide, narrow = extra_elements(problem, device, backward=backward)

@@ -2,8 +2,8 @@
 
 With w the weights, dy the output's gradient and D = Σ_c dy·y, the gradient of a logit is dl = w·(Σ_c dy·x − D).
 Query side: dq = Σ_taps dl·∂Φ/∂q, dprior = Σ_pixels dl. Key side: dx = Σ w·dy, dk = Σ dl·∂Φ/∂k over the queries that see
-the pixel. Weights are computed again from each softmax's saved shift and scale. Groups cut into slices give partial
-sums of each.
+the pixel. Weights are computed again from a softmax's saved shift and scale. Groups cut into slices give partial sums
+of each.
 """
 
 import triton

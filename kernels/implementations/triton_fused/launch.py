@@ -44,7 +44,7 @@ def as_table(plan: Plan, prior: Tensor | None) -> Tensor:
 
 
 def launch_forward(plan: Plan, inputs: Inputs, save_softmax: bool) -> tuple[Tensor, Tensor]:
-    """The output (N, C, Ho, Wo), and each softmax's shift and scale (N, 2·G, Ho, Wo), empty if not saved."""
+    """The output (N, C, Ho, Wo), and the softmaxes' shifts and scales (N, 2·G, Ho, Wo), empty where not saved."""
     value = inputs.value
     if plan.keeps_size:
         out = torch.empty_like(value)
