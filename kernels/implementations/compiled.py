@@ -1,13 +1,11 @@
 """`compiled`: torch.compile of sums over strided views of the windows, forward and a gather backward."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..compilation import compiled_alone, no_compiler
 from ..composability import COMPOSABILITY
@@ -47,73 +45,45 @@ class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Tensor:
         out: Tensor
-        wide = _widened(problem, value.device)
-        out, log_sum_exp = _specialised(_forward, wide, problem)(*_inputs(wide, query, key, value, prior))
+        out, log_sum_exp = _specialised(_forward, problem)(*_plain(query, key, value, prior))
         ctx.problem = problem
         ctx.save_for_backward(query, key, value, prior, log_sum_exp)
-        return out[..., : problem.out_width]
+        return out
 
     @staticmethod
     @differentiable_once("compiled")
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
-        wide = _widened(problem, grad_out.device)
-        *operands, log_sum_exp = ctx.saved_tensors
-        query, key, value, prior = _inputs(wide, *operands)
-        grad_out = _plain(grad_out, wide.out_width)
-        weighed = _specialised(_weigh, wide, problem)(query, key, value, prior, log_sum_exp, grad_out)
-        weights, grad_weights, grad = weighed
-        grad_query, grad_keys, grad_prior = _specialised(_query_side, wide)(query, key, prior, weights, grad_weights)
-        spread = [_spread(tensor, wide) for tensor in (weights, grad_keys, grad)]
-        grad_key, grad_value = _specialised(_key_side, wide)(*spread)
-        grads = (grad_query[..., : problem.out_width], grad_key[..., : problem.width], grad_value[..., : problem.width])
-        return None, *(tensor.to(grad_query.dtype) for tensor in grads), grad_prior
+        inputs = _plain(*ctx.saved_tensors, grad_out)
+        query, key, _, prior, *_ = inputs
+        weights, grad_weights, grad = _specialised(_weigh, problem)(*inputs)
+        grad_query, grad_keys, grad_prior = _specialised(_query_side, problem)(query, key, prior, weights, grad_weights)
+        spread = [_spread(tensor, problem) for tensor in (weights, grad_keys, grad)]
+        grad_key, grad_value = _specialised(_key_side, problem)(*spread)
+        return None, grad_query, grad_key.to(grad_query.dtype), grad_value.to(grad_query.dtype), grad_prior
 
 
-def _widened(problem: Problem, device: torch.device) -> Problem:
-    """The problem with columns added on the right until a row of outputs fills a vector, on a CPU.
-
-    Over a shorter row torch's compiler (2.11 to 2.14, pytorch#190757) forks its threads inside of loops.
-    """
-    lanes = 16 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else 8
-    missing = lanes - problem.out_width
-    # Where this becomes part of something that is compiled, the compiler sees through it.
-    if device.type != "cpu" or missing <= 0 or torch.compiler.is_compiling():
-        return problem
-    return replace(problem, width=problem.width + problem.stride * missing)
+def _plain(*tensors: Tensor | None) -> list[Tensor | None]:
+    """The tensors in the one form that a problem is compiled for: contiguous and free of autograd."""
+    return [None if tensor is None else tensor.detach().contiguous() for tensor in tensors]
 
 
-def _inputs(
-    problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """The operands in the one form that a problem is compiled for."""
-    table = None if prior is None else prior.detach().contiguous()
-    key, value = (_plain(tensor, problem.width) for tensor in (key, value))
-    return _plain(query, problem.out_width), key, value, table
-
-
-def _plain(image: Tensor, width: int) -> Tensor:
-    """An image contiguous and free of autograd, zeros on its right up to a width."""
-    missing = width - image.shape[-1]
-    return (F.pad(image.detach(), (0, missing)) if missing else image.detach()).contiguous()
-
-
-def _specialised(function: Callable[..., Any], *problems: Problem) -> Callable[..., Any]:
+def _specialised(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
     """`function` compiled for one problem; as it is where it becomes part of something that is compiled."""
-    return partial(function, *problems) if torch.compiler.is_compiling() else _compiled(function, *problems)
+    return partial(function, problem) if torch.compiler.is_compiling() else _compiled(function, problem)
 
 
 @cache
-def _compiled(function: Callable[..., Any], *problems: Problem) -> Callable[..., Any]:
-    return partial(compiled_alone(function), *problems)
+def _compiled(function: Callable[..., Any], problem: Problem) -> Callable[..., Any]:
+    return partial(compiled_alone(function), problem)
 
 
 def _forward(
-    problem: Problem, asked: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
+    problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The output (N, C, Ho, Wo) and the logits' log-sum-exp (N, G, Ho, Wo), for a problem at least as wide as asked."""
+    """The output (N, C, Ho, Wo) and the logits' log-sum-exp (N, G, Ho, Wo)."""
     wide = accumulation_dtype(value.dtype)
-    logits = _logits(problem, asked, query.to(wide), _windows(key.to(wide), problem), prior)
+    logits = _logits(problem, query.to(wide), _windows(key.to(wide), problem), prior)
     largest = logits.amax((0, 1))
     weights = (logits - largest).exp()
     total = weights.sum((0, 1))
@@ -125,7 +95,6 @@ def _forward(
 
 def _weigh(
     problem: Problem,
-    asked: Problem,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -135,7 +104,7 @@ def _weigh(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights w and their gradients d = Σ_c dy·x, both (k, k, N, G, Ho, Wo), and dy in groups."""
     wide = accumulation_dtype(value.dtype)
-    logits = _logits(problem, asked, query.to(wide), _windows(key.to(wide), problem), prior)
+    logits = _logits(problem, query.to(wide), _windows(key.to(wide), problem), prior)
     grad = split_groups(grad_out.to(wide), problem)
     values = _windows(split_groups(value.to(wide), problem), problem)
     return (logits - log_sum_exp).exp(), (values * grad).sum(4), grad.contiguous()
@@ -160,23 +129,14 @@ def _key_side(problem: Problem, weights: Tensor, grad_keys: Tensor, grad: Tensor
     return grad_key, merge_groups(grad_value, problem)
 
 
-def _logits(problem: Problem, asked: Problem, query: Tensor, keys: Tensor, prior: Tensor | None) -> Tensor:
-    """(k, k, N, G, Ho, Wo), −inf for a tap that takes no part; an output that was not asked for has its own."""
+def _logits(problem: Problem, query: Tensor, keys: Tensor, prior: Tensor | None) -> Tensor:
+    """(k, k, N, G, Ho, Wo), −inf for a tap that takes no part."""
     logits = COMPOSABILITY[problem.composability].value(query, keys)
     if prior is not None:
         logits = logits + prior.to(query.dtype).permute(1, 2, 0)[:, :, None, :, None, None]
     if problem.padding_mode == "mask":
-        valid = valid_taps(problem, query.device) & _asked_taps(problem, asked, query.device)
-        logits = logits.where(valid[:, :, None, None], -torch.inf)
+        logits = logits.where(valid_taps(problem, query.device)[:, :, None, None], -torch.inf)
     return logits
-
-
-def _asked_taps(problem: Problem, asked: Problem, device: torch.device) -> Tensor:
-    """(k, 1, Wo) bool: whether tap v of outputs in column j lies left of what was added, or the output itself not."""
-    output = torch.arange(problem.out_width, device=device)
-    tap = torch.arange(problem.kernel_size, device=device)[:, None] * problem.dilation
-    position = output * problem.stride - problem.padding + tap
-    return ((position < asked.width) | (output >= asked.out_width))[:, None]
 
 
 def _windows(image: Tensor, problem: Problem) -> Tensor:
