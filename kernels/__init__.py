@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         relation_stem,
         spatial_conv,
     )
-    from .functional import local_relation, problem_of
+    from .functional import local_relation
     from .implementations.triton_fused import compile_fused, stubbed_launches
     from .implementations.triton_fused.binary import CompiledKernel
     from .implementations.triton_fused.settings import Settings as FusedSettings
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         resnet_50,
         resnet_101,
     )
+    from .operands import problem_of
     from .prior import GeometricPrior, TablePrior
     from .problem import (
         CHANNEL_ORDERS,
@@ -102,7 +103,7 @@ __all__ = [
 
 # Where the names are, those that need no torch first.
 _MODULES = (
-    *("problem", "registry", "memory", "functional", "prior", "layer", "bottleneck", "networks", "replace"),
+    *("problem", "registry", "memory", "operands", "functional", "prior", "layer", "bottleneck", "networks", "replace"),
     *(f"implementations.triton_fused{part}" for part in ("", ".binary", ".settings", ".tuner")),
 )
 _ELSEWHERE = {"FusedSettings": "Settings"}

@@ -7,7 +7,19 @@ from .data.environments import differences
 from .data.rows import ReportedRun
 from .drawing.canvas import draw_all
 from .report import Figure, Report, Section
-from .sections import axes, bounds, comparison, formula, maps, memory, networks, rows, trust, verdict, yardsticks
+from .sections import (
+    axes,
+    bounds,
+    comparison,
+    formula,
+    maps,
+    memory,
+    networks,
+    rows,
+    trust,
+    verdict,
+    yardsticks,
+)
 from .sections.material import Material, material_of
 
 _SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, yardsticks, comparison, trust, rows)

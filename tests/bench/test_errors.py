@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command
-from bench.errors import DeviceInUse, Interrupted, RunError, RunFolderError, SuiteError, UsageError, WorkerError
+from bench.errors import (
+    DeviceInUse,
+    Interrupted,
+    RunError,
+    RunFolderError,
+    SuiteError,
+    UsageError,
+    WorkerError,
+)
 from tests.support.in_process import Invoke
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.measure.ahead import Compilation, Outcome, compilations_of, compile_ahead, compile_one, forget_choices_since
+from bench.measure.ahead import (
+    Compilation,
+    Outcome,
+    compilations_of,
+    compile_ahead,
+    compile_one,
+    forget_choices_since,
+)
 from tests.support.bench_cases import CPU, case, problem
 
 
