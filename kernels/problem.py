@@ -139,7 +139,7 @@ def _no_plain_int(name: str, value: object) -> int:
     if isinstance(value, SymInt):
         return value  # type: ignore[return-value]
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an int, got {value!r}{_TRACED if isinstance(value, Tensor) else ''}")
+        raise TypeError(f"{name} must be an int, got {_TRACED if isinstance(value, Tensor) else repr(value)}")
     return int(value)
 
 

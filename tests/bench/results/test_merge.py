@@ -147,7 +147,7 @@ def torn_environment(path: Path) -> None:
 
 
 SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
-    "schema": (of_another_schema, f"has schema_version {SCHEMA_VERSION - 1}, and version {SCHEMA_VERSION} is merged"),
+    "schema": (of_another_schema, f"has schema_version {SCHEMA_VERSION - 1}, and this suite reads {SCHEMA_VERSION}"),
     "sweep": (of_another_sweep, "is of another sweep (mine, 3 cases, 0123456789ab) than"),
     "no sweep": (of_no_sweep, "does not say of which sweep it is"),
     "no run": (shutil.rmtree, "is not a run folder"),
