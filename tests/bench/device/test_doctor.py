@@ -9,7 +9,7 @@ import torch
 
 from bench.cost.chips import CHIPS
 from bench.device import doctor, roofs
-from bench.device import nvml as telemetry
+from bench.device import nvml as nvml_module
 from bench.device.calibration import path_of, rates_of
 from bench.device.device import chip_of
 from bench.device.doctor import CHECKS, Check, Examination, noise_floor
@@ -100,7 +100,7 @@ def test_the_noise_floor_is_the_largest_difference(monkeypatch: pytest.MonkeyPat
 
 def pretend(monkeypatch: pytest.MonkeyPatch, told: Telemetry, nvml: Nvml, rate: float = 1.0) -> Examination:
     """An H200 that reaches so much of its data sheet's rates."""
-    monkeypatch.setattr(telemetry, "pynvml", nvml)
+    monkeypatch.setattr(nvml_module, "pynvml", nvml)
     monkeypatch.setattr(doctor, "telemetry_of", lambda _: told)
     monkeypatch.setattr(doctor, "chip_of", lambda _: H200)
 

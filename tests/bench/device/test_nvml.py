@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.device import nvml as telemetry
+from bench.device import nvml as nvml_module
 from bench.device import resources
 from bench.device.nvml import Telemetry, neighbours, telemetry_of
 from bench.device.resources import energy_per_call_mj
@@ -27,7 +27,7 @@ def afresh() -> Iterator[None]:
 
 def pretend(monkeypatch: pytest.MonkeyPatch, nvml: Nvml, uuid: str = "8f3c") -> None:
     """An NVML, and a GPU of that UUID."""
-    monkeypatch.setattr(telemetry, "pynvml", nvml)
+    monkeypatch.setattr(nvml_module, "pynvml", nvml)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid=uuid))
 
 
@@ -72,7 +72,7 @@ def test_without_nvml_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     found = telemetry_of(CUDA)
     assert found.absent == "NVML cannot be loaded: Not Supported"
     assert (found.read(), found.energy_mj(), found.process_bytes(), found.processes()) == (Reading(), None, None, [])
-    assert telemetry.gpu_state(found) == {"driver": None, "telemetry_absent": found.absent}
+    assert nvml_module.gpu_state(found) == {"driver": None, "telemetry_absent": found.absent}
     assert telemetry_of(CPU).absent == "NVML tells of GPUs alone"
 
 
@@ -94,12 +94,12 @@ def test_this_process_and_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> Non
     found = telemetry_of(CUDA)
     assert found.process_bytes() == 512 * 2**20
     assert neighbours(found) == [{"pid": 1, "mib": 100.0}, {"pid": 2, "mib": None}]
-    assert telemetry.gpu_state(found)["driver_mib_unknown"] is None
+    assert nvml_module.gpu_state(found)["driver_mib_unknown"] is None
 
 
 def test_a_process_that_the_driver_does_not_list(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, Nvml(processes=[process(1)]))
-    state = telemetry.gpu_state(telemetry_of(CUDA))
+    state = nvml_module.gpu_state(telemetry_of(CUDA))
     assert telemetry_of(CUDA).process_bytes() is None
     assert state["driver_mib_unknown"] == "the driver lists this process under no number of ours"
     assert state["neighbours"] == [{"pid": 1, "mib": 512.0}]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.device import timers as sources
+from bench.device import timers
 from bench.device.timers import timer_of
 
 CUDA = torch.device("cuda")
@@ -94,9 +94,9 @@ class Stack:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, gpu: Gpu) -> Gpu:
-    monkeypatch.setattr(sources, "torch", gpu.torch)
-    monkeypatch.setattr(sources, "capture_failures", [])
-    monkeypatch.setattr(sources, "time", SimpleNamespace(perf_counter=lambda: gpu.now))
+    monkeypatch.setattr(timers, "torch", gpu.torch)
+    monkeypatch.setattr(timers, "capture_failures", [])
+    monkeypatch.setattr(timers, "time", SimpleNamespace(perf_counter=lambda: gpu.now))
     return gpu
 
 
@@ -163,7 +163,7 @@ def test_after_a_capture_that_failed_the_pool_is_left_and_no_other_is_tried(monk
     for _ in range(2):
         assert timer_of(gpu.call, CUDA, 0.002, cold=False, capture=True).name == "events"
     assert gpu.told.count("refused") == gpu.told.count("left 0 pool") == 1
-    assert sources.capture_failures == [
+    assert timers.capture_failures == [
         "RuntimeError: CUDA error: operation failed due to a previous error during capture"
     ]
 

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.device import nvml as telemetry
-from bench.device import timers as sources
-from bench.device import timing
+from bench.device import nvml as nvml_module
+from bench.device import timers, timing
 from bench.device.nvml import Telemetry
 from bench.device.timing import Sampler, Timing, measure
 from bench.samples import Block, Latency, Reading
@@ -40,7 +39,7 @@ def sampler_of(
     """A sampler of a clock's calls."""
     clock = Clock(durations)
     pretended = SimpleNamespace(perf_counter=lambda: clock.now, sleep=lambda _: None)
-    for module in (sources, timing):
+    for module in (timers, timing):
         monkeypatch.setattr(module, "time", pretended)
     return Sampler(clock.call, CPU, how, telemetry=told), clock
 
@@ -179,7 +178,7 @@ def test_a_throttled_block_is_measured_once_more(
     monkeypatch: pytest.MonkeyPatch, bits: list[int], kept: int, aside: int, tainted: bool
 ) -> None:
     left = iter(bits)
-    monkeypatch.setattr(telemetry, "pynvml", Nvml(bits=left))
+    monkeypatch.setattr(nvml_module, "pynvml", Nvml(bits=left))
     durations = itertools.chain([0.0, 0.01], [0.01] * 7, itertools.repeat(0.02))
     sampler, _ = sampler_of(monkeypatch, durations, PLAIN, HANDLED)
     sampler.round()
@@ -192,7 +191,7 @@ def test_a_throttled_block_is_measured_once_more(
 
 
 def test_readings_are_columns_and_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "pynvml", Nvml())
+    monkeypatch.setattr(nvml_module, "pynvml", Nvml())
     sampler, _ = sampler_of(monkeypatch, itertools.repeat(0.01), PLAIN, HANDLED)
     sampler.round()
     columns = sampler.latency().columns()

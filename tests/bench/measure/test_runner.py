@@ -9,13 +9,13 @@ from bench.case.case import Case
 from bench.cost.bounds import bounds_us, largest, mode_work
 from bench.cost.chips import CHIPS
 from bench.cost.metrics import bounded, counts
-from bench.device import timers as sources
+from bench.device import timers
 from bench.device.device import chip_of
 from bench.measure import runner as runner_module
 from bench.measure.preflight import predicted_mib
 from bench.measure.workloads import Tensors, draw
 from bench.results.columns import COLUMNS, PARAMETERS
-from bench.run import schedule as rotation
+from bench.run import schedule
 from kernels import Problem, predicted_bytes
 from kernels.implementations.triton_fused.settings import heuristic
 from tests.support.bench_cases import CPU, case, every_device, problem
@@ -62,8 +62,8 @@ def test_the_first_call_is_of_the_case_that_made_it(runner: Measured) -> None:
 
 def test_a_process_that_captures_no_more_says_so(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not runner.runner.round(case()).capture_failed
-    monkeypatch.setattr(sources, "capture_failures", ["RuntimeError: cannot be captured"])
-    monkeypatch.setattr(runner_module, "capture_failures", sources.capture_failures)
+    monkeypatch.setattr(timers, "capture_failures", ["RuntimeError: cannot be captured"])
+    monkeypatch.setattr(runner_module, "capture_failures", timers.capture_failures)
     assert runner.runner.round(case()).capture_failed
 
 
@@ -87,7 +87,7 @@ def test_a_copy_has_the_bound_of_the_memory(runner: Measured, monkeypatch: pytes
     # It all fits the L2, which is hot, and so has no bound.
     assert "bound" not in row
     assert row["gbps"] == pytest.approx(row["min_bytes"] / row["latency_ms"] / 1e6)
-    monkeypatch.setattr(rotation, "bounded", lambda work, chip, _, latency_ms: bounded(work, chip, "cold", latency_ms))
+    monkeypatch.setattr(schedule, "bounded", lambda work, chip, _, latency_ms: bounded(work, chip, "cold", latency_ms))
     row = runner.row(case("copy"))
     assert row["bound"] == "memory"
     assert row["gbps"] == pytest.approx(4800 * row["bound_fraction"])
