@@ -1,6 +1,7 @@
 """What torch.compile wraps, run without a code generator."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -17,3 +18,9 @@ def traced(function: Callable[..., Any], _: object) -> Callable[..., Any]:
             return compiled(*args)
 
     return run
+
+
+@cache
+def differentiated_ahead(function: Callable[..., Any], _: object) -> Callable[..., Any]:
+    """The same with its backward traced ahead, as the code generator is given it: once for what arguments look like."""
+    return compiled_alone(function, backend="aot_eager")

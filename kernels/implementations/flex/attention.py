@@ -1,17 +1,19 @@
 """FlexAttention of a problem's sequences; apart, as it loads a part of torch.compile."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._functorch import config as functorch_config
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from ...compilation import compiled_alone
 from ...composability import COMPOSABILITY
+from ...derivatives import differentiable_once
 from ...problem import Problem
 from ...tensors import merge_groups, split_groups
 from .sequence import BLOCK, Sequence, key_edge, sequences
@@ -62,10 +64,52 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
         _alert_not_deterministic(problem, *tensors)
     looks = tuple(None if x is None else (x.stride(), x.dtype, x.requires_grad) for x in tensors)
     facts = (problem, value.device, torch.is_grad_enabled(), looks)
+    out: Tensor
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
+        out = _Differentiable.apply(plan, facts, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        out = _relate(plan, facts, tensors)
+    return merge_groups(plan.queries.unflatten(out)[..., : problem.m].movedim(4, 2), problem)
+
+
+class _Differentiable(torch.autograd.Function):
+    """Keeps the compiled code's graph to itself, so that it can be differentiated as often as the caller wants to.
+
+    A compiled backward may write into what it was given, and then refuses retain_graph. Whether it does is a setting of
+    the thread that compiles, and of the one that differentiates, which on a GPU is another.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, plan: _Plan, facts: tuple[Any, ...], *tensors: Tensor | None) -> Tensor:
+        wanted = ctx.needs_input_grad[2:]
+        leaves = [
+            None if x is None else x.detach().requires_grad_(needed) for x, needed in zip(tensors, wanted, strict=True)
+        ]
+        with torch.enable_grad(), functorch_config.patch(donated_buffer=False):
+            out = _relate(plan, facts, leaves)
+        ctx.graph = out, [leaf for leaf, needed in zip(leaves, wanted, strict=True) if needed]
+        ctx.save_for_backward(*tensors)
+        return out.detach()
+
+    @staticmethod
+    @differentiable_once("flex")
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors  # raises where a tensor was written into, or the graph is gone
+        out, leaves = ctx.graph
+        again = torch._C._autograd._get_current_graph_task_keep_graph()  # noqa: SLF001
+        with functorch_config.patch(donated_buffer=False):
+            found = iter(torch.autograd.grad(out, leaves, grad_out, retain_graph=again))
+        if not again:
+            del ctx.graph
+        return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+
+
+def _relate(plan: _Plan, facts: tuple[Any, ...], tensors: Iterable[Tensor | None]) -> Tensor:
+    """(N, G, length, channels of a group), by code compiled for what the tensors look like."""
     # Two steps, as the CPU's code generator computes wrong numbers where it fuses the first into the second.
     operands: _Operands = _specialised(_prepare, facts)(plan, *tensors)
     out: Tensor = _specialised(_attend, facts)(plan, operands)
-    return merge_groups(plan.queries.unflatten(out)[..., : problem.m].movedim(4, 2), problem)
+    return out
 
 
 def _alert_not_deterministic(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> None:
@@ -116,10 +160,13 @@ def _prepare(plan: _Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tens
     key, value = (F.pad(x, (key_edge(problem),) * 4) for x in (key, split_groups(value, problem)))
     values = keys.flatten(F.pad(value.movedim(2, 4), (0, value_dim(problem) - problem.m)))
     query, key = queries.flatten(query.unsqueeze(4)), keys.flatten(key.unsqueeze(4))
-    table = None if prior is None else prior.float().flatten(1)
+    # FlexAttention gives what a score_mod looks up no gradient where that is a view of something else.
+    table = None if prior is None else prior.float().flatten(1).clone()
     query_terms = key_terms = None
     if problem.composability != "multiplication":
-        query_terms, key_terms = (x.float().squeeze(3).contiguous() for x in (query, key))
+        query_terms, key_terms = (
+            x.float().squeeze(3).clone(memory_format=torch.contiguous_format) for x in (query, key)
+        )
         query, key = torch.zeros_like(query), torch.zeros_like(key)
     query, key = (F.pad(x, (0, HEAD_DIM - 1)) for x in (query, key))
     return _Operands(query.contiguous(), key.contiguous(), values.contiguous(), table, query_terms, key_terms)

@@ -1,5 +1,6 @@
 """`flex`: gradients by FlexAttention's definition, what its compiled kernels give, and the sequences it is made of."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from kernels.implementations import flex
 from kernels.implementations.flex import attention, sequence
 from kernels.implementations.flex.sequence import Sequence
 from tests.support.cases import DEVICE, Case, Inputs, differentiated, posed, run, run_forward
-from tests.support.eager import traced
+from tests.support.eager import differentiated_ahead, traced
 from tests.support.oracle import QUANTITIES
 
 pytestmark = pytest.mark.compiles
@@ -55,6 +56,82 @@ def test_gradients_by_definition(case: Case, monkeypatch: pytest.MonkeyPatch) ->
     assert replace(expected, narrow_weights=True).violations(actual) == {}
 
 
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients as torch.compile takes them, on any device, all but the code that it would generate."""
+    monkeypatch.setattr(attention, "_specialised", differentiated_ahead)
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+
+
+AHEAD = ("defaults", "squared difference, zeros, stride 2, dilation 2", "bfloat16, channels last")
+
+
+@pytest.mark.usefixtures("ahead")
+@pytest.mark.parametrize("case", [CASES[name] for name in AHEAD], ids=AHEAD)
+def test_a_graph_serves_again(case: Case) -> None:
+    """What is compiled for backward may write into what it was given, and then refuses to run twice."""
+    inputs, expected = posed(case)
+    problem = problem_of_case(inputs, case)
+    leaves = [x.clone().requires_grad_() for x in inputs.operands if x is not None]
+    output = flex.run(problem, *leaves)
+    for again in (True, True, False):
+        gradients = torch.autograd.grad(output, leaves, inputs.grad, retain_graph=again)
+        actual = dict(zip(QUANTITIES, (output.detach(), *gradients), strict=False))
+        assert replace(expected, narrow_weights=True).violations(actual) == {}
+    with pytest.raises(RuntimeError, match="a second time"):
+        torch.autograd.grad(output, leaves, inputs.grad)
+
+
+@pytest.mark.usefixtures("ahead")
+def test_another_thread_differentiates() -> None:
+    """On a GPU a thread of torch's own runs backward, and settings are a thread's own."""
+    inputs, expected = posed(CASES["defaults"])
+    problem = problem_of_case(inputs, CASES["defaults"])
+    leaves = [x.clone().requires_grad_() for x in inputs.operands if x is not None]
+    output = flex.run(problem, *leaves)
+
+    def differentiate() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(output, leaves, inputs.grad, retain_graph=True)
+
+    with ThreadPoolExecutor(1) as threads:
+        for _ in range(2):
+            gradients = threads.submit(differentiate).result()
+            actual = dict(zip(QUANTITIES, (output.detach(), *gradients), strict=False))
+            assert expected.violations(actual) == {}
+
+
+@pytest.mark.usefixtures("ahead")
+def test_what_needs_no_gradient_gets_none() -> None:
+    inputs, expected = posed(CASES["defaults"])
+    problem = problem_of_case(inputs, CASES["defaults"])
+    value = inputs.value.clone().requires_grad_()
+    output = flex.run(problem, inputs.query, inputs.key, value, inputs.prior)
+    (gradient,) = torch.autograd.grad(output, value, inputs.grad)
+    assert expected.only("value").violations({"value": gradient}) == {}
+
+
+@pytest.mark.usefixtures("ahead")
+def test_an_input_written_into_is_noticed() -> None:
+    inputs, _ = posed(CASES["defaults"])
+    problem = problem_of_case(inputs, CASES["defaults"])
+    query, value = inputs.query.clone(), inputs.value.clone().requires_grad_()
+    output = flex.run(problem, query, inputs.key, value, inputs.prior)
+    query.zero_()
+    with pytest.raises(RuntimeError, match="inplace"):
+        torch.autograd.grad(output, value, inputs.grad)
+
+
+@pytest.mark.usefixtures("ahead")
+def test_second_derivatives_are_refused() -> None:
+    inputs, _ = posed(CASES["defaults"])
+    problem = problem_of_case(inputs, CASES["defaults"])
+    query = inputs.query.clone().requires_grad_()
+    output = flex.run(problem, query, inputs.key, inputs.value, inputs.prior)
+    (gradient,) = torch.autograd.grad(output.square().sum(), query, create_graph=True)
+    with pytest.raises(RuntimeError, match="'flex' .*'unfold'"):
+        gradient.sum().backward()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [CASES["squared difference, zeros, stride 2, dilation 2"]], ids=["all options"])
 def test_compiled_output(case: Case) -> None:
@@ -72,16 +149,6 @@ COMPILED = ("squared difference, zeros, stride 2, dilation 2", "bfloat16, channe
 def test_compiled_output_and_gradients(case: Case) -> None:
     inputs, expected = posed(case)
     assert replace(expected, narrow_weights=True).violations(run("flex", inputs, case)) == {}
-
-
-@pytest.mark.gpu
-def test_second_derivatives_are_refused() -> None:
-    inputs, _ = posed(CASES["defaults"])
-    query = inputs.query.clone().requires_grad_()
-    output = local_relation(query, *inputs.operands[1:], implementation="flex", **CASES["defaults"].keywords)
-    (gradient,) = torch.autograd.grad(output.square().sum(), query, create_graph=True)
-    with pytest.raises(RuntimeError, match="double backward"):
-        gradient.sum().backward()
 
 
 def test_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
