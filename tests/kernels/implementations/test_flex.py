@@ -128,7 +128,7 @@ def test_second_derivatives_are_refused() -> None:
     query = inputs.query.clone().requires_grad_()
     output = flex.run(problem, query, inputs.key, inputs.value, inputs.prior)
     (gradient,) = torch.autograd.grad(output.square().sum(), query, create_graph=True)
-    with pytest.raises(RuntimeError, match="'flex' .*'unfold'"):
+    with pytest.raises(RuntimeError, match=r"'flex' .*'unfold'"):
         gradient.sum().backward()
 
 
