@@ -48,8 +48,14 @@ def cpu_model() -> str:
 
 
 def forbid_tf32() -> None:
-    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32."""
+    """Make float32 mean float32: cuDNN would otherwise round convolutions to TF32, and cuBLAS where a user asks it."""
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def tf32() -> bool:
+    """Whether something may round float32 to TF32."""
+    return bool(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32)
 
 
 def require_device(name: str) -> torch.device:
