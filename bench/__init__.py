@@ -17,6 +17,6 @@ def triton_cache() -> Path:
     return home / ".triton" / "cache"
 
 
-# In every process of the suite, before anything is compiled: torch's compiler sets it to a folder of its own where it is
-# not set, at its first kernel, and what was compiled ahead would not be found after that.
+# In every process of the suite, before anything is compiled: torch's compiler sets it to a folder of its own where it
+# is not set, at its first kernel, and what was compiled ahead would not be found after that.
 os.environ.setdefault("TRITON_CACHE_DIR", str(triton_cache()))

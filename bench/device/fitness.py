@@ -1,4 +1,4 @@
-"""Whether a GPU can be measured, asked of its driver (NVML) alone: before any work, and without CUDA in this process."""
+"""Whether a GPU can be measured, asked of its driver (NVML) alone: before any work, without CUDA in this process."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -65,8 +65,8 @@ def _driver(facts: Facts) -> str | None:
     if facts.cuda is None or facts.cuda >= int(facts.torch_cuda.split(".")[0]):
         return None
     return (
-        f"has driver {facts.driver}, which runs CUDA {facts.cuda}, too old for this torch with CUDA {facts.torch_cuda}: "
-        "update the driver, or install a torch for its CUDA"
+        f"has driver {facts.driver}, which runs CUDA {facts.cuda}, too old for this torch with CUDA "
+        f"{facts.torch_cuda}: update the driver, or install a torch for its CUDA"
     )
 
 
@@ -153,7 +153,7 @@ def facts_of(number: int) -> Facts:
 
 
 def _handle(word: str) -> Any:
-    """NVML's handle of what CUDA_VISIBLE_DEVICES names: a number, or a UUID."""
+    """NVML's handle of what CUDA_VISIBLE_DEVICES names: a number, in the order of PCI, or a UUID."""
     return pynvml.nvmlDeviceGetHandleByIndex(int(word)) if word.isdecimal() else pynvml.nvmlDeviceGetHandleByUUID(word)
 
 
