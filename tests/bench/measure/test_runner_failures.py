@@ -12,11 +12,12 @@ from bench.case.case import Case
 from bench.cost.metrics import counts
 from bench.measure import runner as runner_module
 from bench.measure.preflight import predicted_mib
+from bench.measure.runner import Runner
 from bench.measure.workloads import draw
 from kernels.implementations import chunked
 from kernels.implementations.triton_fused import launch
 from tests.support.bench_cases import CPU, case
-from tests.support.measured import Measured, raising, require_no_numbers
+from tests.support.measured import TIMING, Measured, raising, require_no_numbers
 
 
 def test_unsupported(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +142,7 @@ def test_a_failed_case_makes_nothing_again(
     assert len(drawn) == draws
 
 
-def test_a_device_that_answers_no_more_keeps_nothing(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_answers_no_more_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "still_usable", lambda _: False)
     monkeypatch.setattr(chunked, "run", raising(ValueError("sticky")))
     assert runner.row(case())["status"] == "crashed"
