@@ -145,8 +145,9 @@ def test_a_failed_case_makes_nothing_again(
 def test_a_device_that_answers_no_more_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "still_usable", lambda _: False)
     monkeypatch.setattr(chunked, "run", raising(ValueError("sticky")))
-    assert runner.row(case())["status"] == "crashed"
-    assert runner.runner._prepared is None
+    measuring = Runner(CPU, TIMING)
+    assert measuring.prepare(case()).status == "crashed"
+    assert measuring._prepared is None  # noqa: SLF001
 
 
 def test_an_error_without_words_has_a_reason(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
