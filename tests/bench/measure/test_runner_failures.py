@@ -147,7 +147,7 @@ def test_a_device_that_answers_no_more_keeps_nothing(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(chunked, "run", raising(ValueError("sticky")))
     measuring = Runner(CPU, TIMING)
     assert measuring.prepare(case()).status == "crashed"
-    assert measuring._prepared is None  # noqa: SLF001
+    assert measuring._prepared is None
 
 
 def test_an_error_without_words_has_a_reason(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
