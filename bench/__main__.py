@@ -22,6 +22,7 @@ NewFolder = Annotated[Path | None, typer.Option(help="the run's folder; a new on
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")]
 # And of one, too long to stand in a signature.
 Retry = Annotated[list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")]
+FlushFactor = Annotated[float, typer.Option(min=1.0, max=64.0, help="how many times the L2's size a flush writes")]
 Yardsticks = Annotated[
     bool | None, typer.Option(help="also time other functions, as convolutions; the sweep's own choice if left out")
 ]
@@ -118,6 +119,7 @@ def run(  # noqa: PLR0913
     seconds: Annotated[float, typer.Option(min=0.0, help="time for the samples of a case")] = 0.3,
     yardsticks: Yardsticks = None,
     energy: Annotated[bool, typer.Option("--energy", help="also energy per call on a GPU, a second a case")] = False,
+    flush_factor: FlushFactor = 3.0,
     resume: Resume = False,
     retry: Retry = None,
     case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for a case, compilation included")] = 600.0,
@@ -142,7 +144,7 @@ def run(  # noqa: PLR0913
     from .run.schedule import Conduct
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
-    timing = timing_of(seconds, energy=energy)
+    timing = timing_of(seconds, energy=energy, flush_factor=flush_factor)
     conduct = Conduct(
         timing,
         order.value,

@@ -9,6 +9,8 @@ from typing import Any
 
 # Tukey's fence: so many interquartile ranges from the nearer quartile.
 _FENCE = 1.5
+# Beside the reasons of throttling: that throttled samples were kept, as others had been throttled as well.
+NOT_RETAKEN = "not_retaken"
 
 
 def median_interval(samples: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
@@ -106,10 +108,11 @@ class Latency:
     Args:
         blocks: One for each round.
         target: The share within which the median's interval was to be.
-        timer: Where the samples are from: "wall", "events" or "graph".
+        timer: Where the samples are from: "wall", "events", "graph" or "host".
         host_ms: The host's times to queue a call; none on a CPU, where nothing is queued.
         warmup_s: Seconds of warm-up over all rounds.
         set_aside: Throttled blocks that were measured once more.
+        not_retaken: Whether throttled blocks were kept at once, as measuring them once more had been in vain before.
     """
 
     blocks: list[Block]
@@ -118,6 +121,7 @@ class Latency:
     host_ms: list[float] = field(default_factory=list)
     warmup_s: float = 0.0
     set_aside: list[Block] = field(default_factory=list)
+    not_retaken: bool = False
 
     @property
     def samples_ms(self) -> list[float]:
@@ -136,6 +140,9 @@ class Latency:
         samples = self.samples_ms
         fifths = statistics.quantiles(samples, n=5, method="inclusive")
         low, high = median_interval(samples) or (None, None)
+        told = summary(reading for block in self.blocks for reading in (block.before, block.after))
+        if self.not_retaken:
+            told["throttle"] += f"+{NOT_RETAKEN}"
         return {
             "latency_ms": statistics.median(samples),
             "latency_p20_ms": fifths[0],
@@ -149,7 +156,7 @@ class Latency:
             "host_ms": statistics.median(self.host_ms) if self.host_ms else None,
             "warmup_s": self.warmup_s,
             "tainted": any(block.throttled for block in self.blocks),
-            **summary(reading for block in self.blocks for reading in (block.before, block.after)),
+            **told,
         }
 
     def details(self) -> dict[str, Any]:
@@ -172,4 +179,5 @@ def joined(rounds: Sequence[Latency]) -> Latency:
         host_ms=[time_ms for latency in rounds for time_ms in latency.host_ms],
         warmup_s=sum(latency.warmup_s for latency in rounds),
         set_aside=[block for latency in rounds for block in latency.set_aside],
+        not_retaken=any(latency.not_retaken for latency in rounds),
     )

@@ -17,6 +17,7 @@ from .. import ROOT
 from ..case.case import Case, grouped
 from ..case.request import Request
 from ..case.shards import Shard, describe_sweep, parse_shard
+from ..device.flush import FLUSH_FACTOR
 from ..device.timing import Timing
 from ..errors import Exit, UsageError
 from ..measure.preflight import predicted_mib, refusal
@@ -83,15 +84,17 @@ def run_sweep(request: Request, executor: Executor, conduct: Conduct, target: Ta
     return cases
 
 
-def timing_of(seconds: float, *, energy: bool) -> Timing:
-    """How long a case is measured.
+def timing_of(seconds: float, *, energy: bool, flush_factor: float = FLUSH_FACTOR) -> Timing:
+    """How long a case is measured, and how the L2 is flushed.
 
     Raises:
-        UsageError: That is no length of time.
+        UsageError: That is no length of time, or no factor.
     """
+    if not math.isfinite(flush_factor):
+        raise UsageError(f"--flush-factor must be a number, got {flush_factor}")
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds must be a number of seconds, got {seconds}")
-    return Timing(seconds=seconds, energy=energy)
+    return Timing(seconds=seconds, energy=energy, flush_factor=flush_factor)
 
 
 def show_sweep(request: Request, executor: Executor, timing: Timing, shard: str | None) -> None:

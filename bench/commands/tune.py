@@ -4,13 +4,15 @@ from collections.abc import Iterable, Sequence
 
 import torch
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from kernels import FusedTuner, Problem, unsupported
 
 from ..case.request import Request
-from ..device.device import device_name
+from ..device.device import device_name, forbid_tf32, uuid_of
 from ..errors import UsageError
+from ..locks import owned
 from ..measure.tune import Found, tune
 from ..processes import console
 
@@ -19,7 +21,8 @@ def run_tune(request: Request, seconds: float, *, dry_run: bool) -> None:
     """Search for every problem of a request, and keep what is faster.
 
     Raises:
-        UsageError: The request names what does not exist, or settings cannot be searched there.
+        UsageError: The request names what does not exist, settings cannot be searched there, or another benchmark has
+            the GPU.
     """
     screen, device = console(), request.torch_device()
     problems = problems_of(request, device)
@@ -30,6 +33,13 @@ def run_tune(request: Request, seconds: float, *, dry_run: bool) -> None:
         return
     if device.type != "cuda":
         raise UsageError(f"launch settings are searched on a CUDA GPU, got {device}")
+    with owned(uuid_of(device)):
+        _search(problems, device, seconds, screen)
+
+
+def _search(problems: Sequence[Problem], device: torch.device, seconds: float, screen: Console) -> None:
+    """Search for every problem, and keep what is faster."""
+    forbid_tf32()
     for number, problem in enumerate(problems, 1):
         reason = unsupported("triton", problem, device)
         if reason is not None:

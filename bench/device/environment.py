@@ -16,7 +16,7 @@ import torch
 
 from .. import ROOT
 from .calibration import bounding_chip, kept
-from .device import cpu_model, device_name
+from .device import cpu_model, device_name, tf32
 from .nvml import gpu_state, telemetry_of
 from .resources import unmeasurable
 
@@ -50,7 +50,7 @@ def describe(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
             **{name: _version(name) for name in _PACKAGES},
             "cuda": torch.version.cuda,
         },
-        "settings": {"tf32": torch.backends.cudnn.allow_tf32},
+        "settings": {"tf32": tf32()},
         "variables": relevant_variables(),
         "code": checkout(),
         "notes": [note for note in [unmeasurable(device)] if note],

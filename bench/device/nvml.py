@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import pynvml
 import torch
 
 from ..samples import Reading
+from .patience import Patience
 
 # Why a GPU lowers its clocks under load, by NVML's bits (nvmlClocksEventReasons in nvml.h). Being idle, or set to
 # certain clocks, is no throttling.
@@ -24,10 +25,11 @@ THROTTLES = {
 
 @dataclass(frozen=True)
 class Telemetry:
-    """NVML's handle of a GPU, or why there is none; without one every answer is None."""
+    """NVML's handle of a GPU, or why there is none; without one every answer is None. And how long it is waited for."""
 
     handle: Any = None
     absent: str | None = None
+    patience: Patience = field(default_factory=Patience, compare=False)
 
     def ask(self, question: Callable[..., Any], *arguments: object) -> Any:
         """What NVML answers about the GPU; None where it cannot, as for what a model does not support."""
@@ -42,14 +44,30 @@ class Telemetry:
         """The state of the GPU now."""
         if self.handle is None:
             return Reading()
-        power, reasons = self.ask(pynvml.nvmlDeviceGetPowerUsage), self.throttle_bits()
+        reasons = self.throttle_bits()
         return Reading(
-            sm_mhz=self.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
+            sm_mhz=self.sm_mhz(),
             memory_mhz=self.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_MEM),
             temperature_c=self.ask(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU),
-            power_w=None if power is None else power / 1e3,
+            power_w=self.power()[0],
             throttle=None if reasons is None else tuple(name for bit, name in THROTTLES.items() if reasons & bit),
         )
+
+    def sm_mhz(self) -> int | None:
+        """The clock of the multiprocessors now."""
+        return None if (mhz := self.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM)) is None else int(mhz)
+
+    def most_sm_mhz(self) -> int | None:
+        """The highest clock that the multiprocessors can have."""
+        return None if (mhz := self.ask(pynvml.nvmlDeviceGetMaxClockInfo, pynvml.NVML_CLOCK_SM)) is None else int(mhz)
+
+    def power(self) -> tuple[float | None, str | None]:
+        """W, and whether that is of this "instant", or the driver's own figure: on many GPUs the "mean of a second"."""
+        fields = self.ask(pynvml.nvmlDeviceGetFieldValues, [pynvml.NVML_FI_DEV_POWER_INSTANT])
+        if fields is not None and fields[0].nvmlReturn == pynvml.NVML_SUCCESS:
+            return fields[0].value.uiVal / 1e3, "instant"
+        milliwatts = self.ask(pynvml.nvmlDeviceGetPowerUsage)
+        return (None, None) if milliwatts is None else (milliwatts / 1e3, "mean of a second")
 
     def throttle_bits(self) -> int | None:
         """NVML's bits of why clocks are what they are; older drivers know them by an older name."""
@@ -113,6 +131,7 @@ def gpu_state(telemetry: Telemetry) -> dict[str, Any]:
         "clocks_held_by": None if bits is None else [name for bit, name in THROTTLES.items() if bits & bit],
         "power_limit_w": _watts(ask(pynvml.nvmlDeviceGetEnforcedPowerLimit)),
         "power_limits_w": None if limits is None else [_watts(limit) for limit in limits],
+        "power_reading": telemetry.power()[1],
         "persistence_mode": _flag(ask(pynvml.nvmlDeviceGetPersistenceMode)),
         "ecc": None if ecc is None else _flag(ecc[0]),
         "mig": None if mig is None else _flag(mig[0]),

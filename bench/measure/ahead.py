@@ -7,20 +7,24 @@ others were running is thrown away, so that they choose again, undisturbed, when
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from kernels import Problem, unsupported
 
 from ..case.case import Case
+from ..device.resources import release
 from .workloads import build, call, draw
 
 # Those that run what a compiler makes of a problem; the others have nothing to wait for.
 COMPILED = frozenset({"triton", "compiled", "flex"})
 _MOST_WORKERS = 14
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,16 +83,28 @@ def compile_one(task: Compilation) -> str | None:
     import torch._inductor.config as inductor  # noqa: PLC0415  heavy, and of use in a worker alone
 
     inductor.compile_threads = 1
+    # The next task's tensors, and those of the other processes, are to have room: this one keeps nothing.
+    failure, kept = _failure_of(_run, task), _failure_of(release, torch.device(task.device))
+    return None if failure is None and kept is None else f"{task.implementation}: {failure or kept}"
+
+
+def _failure_of(function: Callable[[T], None], argument: T) -> str | None:
+    """What a function raises, in a line, or None."""
     try:
-        tensors = draw(task.problem, "operator", torch.device(task.device))
-        workload = build(task.problem, "operator", tensors, task.implementation)
-        for mode in _modes(task):
-            call(workload, mode)()
-        if task.device.startswith("cuda"):
-            torch.cuda.synchronize(task.device)
+        function(argument)
     except Exception as error:  # noqa: BLE001  the case itself will leave a row that says so
-        return f"{task.implementation}: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return None
+
+
+def _run(task: Compilation) -> None:
+    """Call a task's problem in every mode; its tensors are gone when this returns."""
+    tensors = draw(task.problem, "operator", torch.device(task.device))
+    workload = build(task.problem, "operator", tensors, task.implementation)
+    for mode in _modes(task):
+        call(workload, mode)()
+    if task.device.startswith("cuda"):
+        torch.cuda.synchronize(task.device)
 
 
 def _modes(task: Compilation) -> list[str]:

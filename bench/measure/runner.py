@@ -10,6 +10,7 @@ import torch
 from kernels import describe_settings, free_bytes
 
 from ..case.case import Case
+from ..device.device import forbid_tf32
 from ..device.nvml import telemetry_of
 from ..device.resources import (
     FirstCall,
@@ -20,8 +21,8 @@ from ..device.resources import (
     unmeasurable,
     weigh,
 )
-from ..device.timers import Call, capture_failures
-from ..device.timing import Timing, measure
+from ..device.timers import Call, Known, capture_failures
+from ..device.timing import Sampler, Timing
 from ..errors import in_a_line
 from ..results.columns import Row
 from ..samples import Latency
@@ -29,6 +30,8 @@ from .preflight import predicted_mib, refusal
 from .prepared import Prepared, callable_of, prepare
 
 _MIB = 2**20
+# The name of a case as a whole beside those of its parts.
+_WHOLE = ""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -83,6 +86,8 @@ class Runner:
     """Takes the steps of cases on one device, in this process, and keeps the last problem's tensors for the next case.
 
     What a case times is built anew for every round: a kept graph of `unfold` may fill the memory that the others need.
+    What a round finds of a call, as how long the GPU has to be held for it, is kept with the problem. float32 means
+    float32 in the process from the start.
 
     Args:
         device: Where the cases run.
@@ -93,6 +98,10 @@ class Runner:
     timing: Timing
     _prepared: Prepared | None = None
     _posed: object = None
+    _known: dict[tuple[Case, str], Known] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        forbid_tf32()
 
     def prepare(self, case: Case) -> StepResult:
         """Refuse a case, or check its results and weigh its memory."""
@@ -118,11 +127,14 @@ class Runner:
         except _Refused as refused:
             return StepResult(columns, refused.status, str(refused))
         except Exception as error:  # noqa: BLE001  every case leaves a row, and the sweep goes on
-            self._prepared = None
             status, reason = _failure(error)
         else:
             return taken
+        if status == "out_of_memory":
+            self._prepared = None
         usable = still_usable(self.device)
+        if not usable:  # else the tensors, and what they give in float64, are still good
+            self._prepared = None
         return StepResult(columns, status if usable else "crashed", reason, usable=usable)
 
     def _weigh(self, case: Case, columns: Row) -> StepResult:
@@ -150,15 +162,20 @@ class Runner:
 
     def _sample(self, case: Case, columns: Row, *, capture: bool) -> StepResult:
         parts = self._drawn(case).parts(case) if case.yardstick is None else {}
-        whole, *of_parts = (
-            self._measured(timed, case, capture=capture) for timed in (self._timed(case), *parts.values())
-        )
-        of_name = dict(zip(parts, of_parts, strict=True))
+        of_name = {
+            name: self._measured(timed, (case, name), capture=capture)
+            for name, timed in {_WHOLE: self._timed(case), **parts}.items()
+        }
+        whole = of_name.pop(_WHOLE)
         return StepResult(columns, latency=whole, capture_failed=bool(capture_failures), parts=of_name)
 
-    def _measured(self, timed: Call, case: Case, *, capture: bool) -> Latency:
-        timed()  # in a worker that took over, what was compiled has to be loaded first
-        return measure(timed, self.device, self.timing, case.cache, capture=capture)
+    def _measured(self, timed: Call, of: tuple[Case, str], *, capture: bool) -> Latency:
+        case, known = of[0], self._known.setdefault(of, Known())
+        if self.device.type != "cuda":
+            timed()  # in a worker that took over, what was compiled has to be loaded first; a GPU's sampler does it
+        sampler = Sampler(timed, self.device, self.timing, case.cache, capture=capture, known=known)
+        sampler.round()
+        return sampler.latency()
 
     def _try(self, case: Case, columns: Row) -> StepResult:
         # Nothing of the case before may take memory, nor of this one for the next.
@@ -190,6 +207,7 @@ class Runner:
     def _drawn(self, case: Case) -> Prepared:
         if self._prepared is None or self._posed != case.posed:
             self._prepared = None  # frees the last problem's tensors first
+            self._known.clear()
             self._prepared, self._posed = prepare(case, self.device), case.posed
         return self._prepared
 

@@ -14,16 +14,16 @@ import typer
 from ..case.request import Chosen, Request, choose
 from ..cost.metrics import counts
 from ..device.calibration import bounding_chip
-from ..device.device import device_name
+from ..device.device import device_name, uuid_of
 from ..device.timing import Timing
 from ..errors import Unavailable, UsageError, WorkerError
-from ..locks import locked
+from ..locks import locked, owned
 from ..results.folder import new_run_path
 from ..run.messages import Setup
 from ..run.worker import Worker
 from .expected import Expected, expected_counters
 from .memory_plot import draw_memory
-from .nsight import Counted, count
+from .nsight import Counted, Target, count
 from .page import NSIGHT, OPERATIONS, PAGE, PICTURE, PROTON, SUMMARY, TRACE, Profile, page, write_operations
 from .proton import Ran, read_proton, record_proton, require_proton
 from .recording import name_compiled_loops, record_trace
@@ -56,7 +56,7 @@ def run_profile(text: str, request: Request, out: Path | None, calls: int, timeo
         _require_new(folder)
         typer.echo(f"profiling {chosen.case.label()} on {device}", err=True)
         try:
-            profile = _Session(chosen, device, folder, calls, timeout).profile()
+            profile = _Session(chosen, device, folder, calls, timeout, held).profile()
         except UsageError:
             shutil.rmtree(folder)
             raise
@@ -97,6 +97,7 @@ class _Session:
     folder: Path
     calls: int
     timeout: float
+    held: ExitStack
 
     def profile(self) -> Profile:
         """Look at the case with every instrument, and write the folder."""
@@ -108,7 +109,7 @@ class _Session:
         if self.device.type == "cuda" and trace.device is None:
             missing["GPU trace"] = "torch.profiler saw no kernel: CUPTI, which it asks, may not be permitted"
         proton = _tried("Proton", self._proton, missing)
-        counted = _tried("Nsight Compute", self._nsight, missing)
+        counted = _tried("Nsight Compute", lambda: self._nsight(missing), missing)
         profile = Profile(case.label(), machine, known, trace, proton, counted, expected, missing)
         write_operations(trace, folder / OPERATIONS)
         draw_memory(trace, case.label(), known.get("predicted_mib"), folder / PICTURE)
@@ -126,6 +127,8 @@ class _Session:
         with self._worker() as worker:
             if device.type == "cpu":
                 worker.call(name_compiled_loops)
+            else:
+                self.held.enter_context(owned(worker.call(uuid_of, device)))
             step = worker.prepare(case)
             if step.status is not None:
                 raise UsageError(f"{case.label()} is not profiled: {step.status}, {step.reason}")
@@ -142,11 +145,15 @@ class _Session:
             worker.call(record_proton, self.chosen.case, self.device, path, self.calls)
         return read_proton(path)
 
-    def _nsight(self) -> list[Counted]:
+    def _nsight(self, missing: dict[str, str]) -> list[Counted]:
         if self.device.type != "cuda":
             raise Unavailable("it counts in GPUs, and this is a CPU")
-        case, cold = self.folder / SUMMARY, self.chosen.case.cache == "cold"
-        return count(case, str(self.device), self.folder / NSIGHT, self.timeout, cold=cold)
+        cold = self.chosen.case.cache == "cold"
+        target = Target(self.folder / SUMMARY, str(self.device), self.folder / NSIGHT, cold)
+        counted, unknown = count(target, self.timeout)
+        if unknown:
+            missing["Nsight Compute's counters"] = f"it does not know {', '.join(unknown)}"
+        return counted
 
 
 def _tried(name: str, look: Callable[[], list[T]], missing: dict[str, str]) -> list[T]:

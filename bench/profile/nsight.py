@@ -4,6 +4,7 @@ import csv
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..errors import Unavailable
 _STALL = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
 STALLS = (
     *("long_scoreboard", "short_scoreboard", "math_pipe_throttle", "mio_throttle", "lg_throttle", "tex_throttle"),
-    *("wait", "not_selected", "no_instruction", "dispatch_stall", "branch_resolve", "barrier", "imc_miss", "drain"),
+    *("wait", "not_selected", "no_instruction", "dispatch_stall", "branch_resolving", "barrier", "imc_miss", "drain"),
 )
 # The names that tables have for sums of metrics, in the unit that the name ends with.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
@@ -42,7 +43,7 @@ _KERNEL, _MISSING = "Kernel Name", frozenset({"", "n/a", "nan"})
 _SCALES = {"second": 1e9, "s": 1e9, "msecond": 1e6, "ms": 1e6, "usecond": 1e3, "us": 1e3} | {
     f"{letter}byte": 10**power for letter, power in {"K": 3, "M": 6, "G": 9, "T": 12}.items()
 }
-_PERMISSION = "ERR_NVGPUCTRPERM"
+_PERMISSION, _ERROR = "ERR_NVGPUCTRPERM", "==ERROR== "
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,17 @@ class Counted:
     counters: Mapping[str, float]
 
 
-def command(ncu: str, case: Path, device: str, log: Path, *, cold: bool) -> list[str]:
+@dataclass(frozen=True)
+class Target:
+    """The call that ncu looks into: the file that holds its case, the device, the log, and whether caches are cold."""
+
+    case: Path
+    device: str
+    log: Path
+    cold: bool
+
+
+def command(ncu: str, target: Target, metrics: Sequence[str] = NCU_METRICS) -> list[str]:
     """What counts in the kernels of `bench.profile.nsight_target`, between Start and Stop, at the GPU's own clocks.
 
     From a cold cache, ncu flushes all of them before each kernel; else it leaves them as they are.
@@ -62,18 +73,20 @@ def command(ncu: str, case: Path, device: str, log: Path, *, cold: bool) -> list
     options = {
         "--profile-from-start": "off",
         "--clock-control": "none",
-        "--cache-control": "all" if cold else "none",
+        "--cache-control": "all" if target.cold else "none",
         "--page": "raw",
         "--print-units": "base",
-        "--metrics": ",".join(NCU_METRICS),
-        "--log-file": str(log),
+        "--metrics": ",".join(metrics),
+        "--log-file": str(target.log.resolve()),
     }
-    target = [sys.executable, "-m", "bench.profile.nsight_target", str(case), device]
-    return [ncu, "--csv", *(word for option in options.items() for word in option), *target]
+    module = [sys.executable, "-m", "bench.profile.nsight_target", str(target.case.resolve()), target.device]
+    return [ncu, "--csv", *(word for option in options.items() for word in option), *module]
 
 
-def count(case: Path, device: str, log: Path, seconds: float, *, cold: bool) -> list[Counted]:
-    """Run ncu on the case that a file holds; what it wrote stays in `log`.
+def count(target: Target, seconds: float) -> tuple[list[Counted], list[str]]:
+    """Run ncu on a call, and the metrics that it does not know on this GPU; what it wrote last stays in the log.
+
+    A name that it does not know makes ncu refuse all of them: it is run once more without those that it names.
 
     Raises:
         Unavailable: It is not installed, not permitted, or fails.
@@ -81,23 +94,43 @@ def count(case: Path, device: str, log: Path, seconds: float, *, cold: bool) -> 
     ncu = shutil.which("ncu")
     if ncu is None:
         raise Unavailable("ncu is not on the path")
-    line = command(ncu, case.resolve(), device, log.resolve(), cold=cold)
+    wanted, end = list(NCU_METRICS), time.monotonic() + seconds
+    while True:
+        text, output, code = _run(command(ncu, target, wanted), target.log, end)
+        reason = failure(output, code)
+        if reason is None:
+            return parse(text), [metric for metric in NCU_METRICS if metric not in wanted]
+        refused = unknown(output, wanted)
+        wanted = [metric for metric in wanted if metric not in refused]
+        if not refused or not wanted:
+            raise Unavailable(reason)
+
+
+def _run(line: Sequence[str], log: Path, end: float) -> tuple[str, str, int]:
+    """What the log holds after a run of ncu, all that was written, and the exit code."""
+    log.unlink(missing_ok=True)
     try:
-        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+        left = max(0.0, end - time.monotonic())
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=left, check=False)
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"ncu took more than {seconds:g} s") from None
+        raise Unavailable("ncu took more than the time for an instrument (--case-timeout)") from None
     text = log.read_text(encoding="utf-8") if log.exists() else ""
-    reason = failure(f"{text}\n{done.stdout}\n{done.stderr}", done.returncode)
-    if reason is not None:
-        raise Unavailable(reason)
-    return parse(text)
+    return text, f"{text}\n{done.stdout}\n{done.stderr}", done.returncode
+
+
+def unknown(output: str, wanted: Sequence[str]) -> set[str]:
+    """The metrics that ncu's errors name."""
+    named = {
+        word.strip("'\".,;:()") for line in output.splitlines() if line.startswith(_ERROR) for word in line.split()
+    }
+    return named & set(wanted)
 
 
 def failure(output: str, code: int) -> str | None:
     """Why ncu gave nothing, in a line, from what it wrote and its exit code; None where it worked."""
     if _PERMISSION in output:
         return f"the driver lets no user but root read counters ({_PERMISSION}, developer.nvidia.com/{_PERMISSION})"
-    said = [line.removeprefix("==ERROR== ") for line in output.splitlines() if line.startswith("==ERROR== ")]
+    said = [line.removeprefix(_ERROR) for line in output.splitlines() if line.startswith(_ERROR)]
     if said:
         return f"ncu says: {said[0]}"
     if "No kernels were profiled" in output:

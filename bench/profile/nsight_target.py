@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from ..case.case import Case, make_case
-from ..device.device import forbid_tf32
 from .recording import Steady
 
 _WARMUP_CALLS = 2
@@ -15,7 +14,6 @@ _WARMUP_CALLS = 2
 
 def main() -> None:
     """Compile and warm up outside of what is counted, then make the one call."""
-    forbid_tf32()
     steady = Steady(read_case(Path(sys.argv[1])), torch.device(sys.argv[2]))
     for _ in range(_WARMUP_CALLS):
         steady.run()

@@ -6,6 +6,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
 from ..case.case import Case
+from ..device.device import forbid_tf32
+from ..device.flush import Flush
 from ..measure.prepared import callable_of
 from .trace import CALL
 
@@ -40,7 +42,7 @@ def record_trace(case: Case, device: torch.device, path: Path, calls: int) -> No
 
 
 class Steady:
-    """Calls of a case that begin and end with an idle device, their L2 as the case asks for.
+    """Calls of a case that begin and end with an idle device, their L2 as the case asks for; float32 means float32.
 
     Args:
         case: What is called.
@@ -48,16 +50,14 @@ class Steady:
     """
 
     def __init__(self, case: Case, device: torch.device) -> None:
+        forbid_tf32()
         self._call, self._device = callable_of(case, device), device
-        self._flush: torch.Tensor | None = None
-        if device.type == "cuda" and case.cache == "cold":
-            size = 2 * torch.cuda.get_device_properties(device).L2_cache_size
-            self._flush = torch.empty(size, dtype=torch.int8, device=device)
+        self._flush = Flush(device) if device.type == "cuda" and case.cache == "cold" else None
 
     def prepare(self) -> None:
         """Flush the L2, if the case asks for that, and wait for the device."""
         if self._flush is not None:
-            self._flush.zero_()
+            self._flush()
         self._wait()
 
     def run(self) -> None:

@@ -15,6 +15,8 @@ SCOPES = ("operator", "layer", "network")
 MODES = ("forward", "backward", "forward_backward", "training")
 CACHES = ("cold", "hot")
 DEPTHS = (26, 50, 101)
+# A case whose rounds differ has several.
+TIMERS = ("wall", "events", "graph", "host", "events+graph", "events+host", "graph+host", "events+graph+host")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 
 Row = dict[str, Any]
@@ -97,7 +99,7 @@ _OUTCOMES: tuple[Column, ...] = (
     Column("samples", Type("integer", least=1, optional=True), 1, "samples over all rounds, none left out"),
     Column("outliers", _COUNT, 3, "samples beyond 1.5 interquartile ranges; marked, not left out"),
     Column("stop", _choice("interval", "seconds", "samples", "rounds", optional=True), 3, "what ended the samples"),
-    Column("timer", _choice("wall", "events", "graph", "events+graph", optional=True), 3, "where samples are from"),
+    Column("timer", _choice(*TIMERS, optional=True), 3, "where samples are from; host: launch gaps are in them"),
     Column("host_ms", _NUMBER, 3, "the host's median time to queue a call on a GPU"),
     Column("warmup_s", _NUMBER, 3, "seconds of warm-up over all rounds"),
     Column("compile_s", _NUMBER, 3, "seconds of the first call beyond tuning and a call like every other"),

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import torch
 
-from ..device.device import require_device
+from ..device.device import require_device, warn_of
+from ..device.fitness import require_fit
 from ..errors import UsageError
 from .messages import Setup
 from .schedule import Conduct
@@ -118,7 +119,7 @@ def _seats(devices: str) -> list[Seat]:
     if devices == "all":
         if not visible:
             raise UsageError("--devices all means all GPUs, and there is no cuda device here; --devices cpu is the CPU")
-        return [Seat("cuda", name) for name in visible]
+        return _fit(range(len(visible)), visible)
     words = devices.split(",")
     if not all(word.isdecimal() for word in words):
         raise UsageError(f"--devices takes all, cpu, or numbers of GPUs as 0,2; got {devices!r}")
@@ -127,7 +128,13 @@ def _seats(devices: str) -> list[Seat]:
         raise UsageError(f"device {missing[0]} is not here: there are {len(visible)} cuda devices, counted from 0")
     if len({int(word) for word in words}) < len(words):
         raise UsageError(f"--devices {devices} names a device twice")
-    return [Seat("cuda", visible[int(word)]) for word in words]
+    return _fit([int(word) for word in words], visible)
+
+
+def _fit(numbers: Sequence[int], visible: Sequence[str]) -> list[Seat]:
+    """Seats on GPUs of those that are visible, all of which can be measured."""
+    warn_of(require_fit(numbers))
+    return [Seat("cuda", visible[number]) for number in numbers]
 
 
 def _visible() -> list[str]:

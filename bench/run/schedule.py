@@ -60,6 +60,7 @@ class Conduct:
         """What environment.json says of it."""
         plan = {"order": self.order, "rounds": self.rounds, "seed": self.seed}
         plan |= {"largest_batch": MOST if self.largest_batch else None, "memory_limit_mib": self.memory_mib}
+        plan["flush_factor"] = self.timing.flush_factor
         return {**plan, "seconds": self.timing.seconds, "target": self.timing.target, "case_timeout": self.case_timeout}
 
 

@@ -17,7 +17,7 @@ import torch
 
 from kernels import free_bytes
 
-from ..device.device import forbid_tf32
+from ..device.timers import index_of
 from ..errors import in_a_line
 from ..measure.runner import Runner
 from ..processes import print_whatever_the_encoding
@@ -40,7 +40,6 @@ def main() -> None:
     setup: Setup = connection.recv()
     device = torch.device(setup.device)
     limit(device, setup.memory_mib, setup.sharing)
-    forbid_tf32()
     runner = Runner(device, setup.timing)
     offered = {"prepare": runner.prepare, "round": runner.round, "fits": runner.fits}
     connection.send(Answer())
@@ -77,7 +76,7 @@ def limit(device: torch.device, mib: float | None, sharing: int = 1) -> None:
         limit_memory(free if mib is None else min(free, int(mib * _MIB)))
     elif mib is not None:
         total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, mib * _MIB / total), device)
+        torch.cuda.set_per_process_memory_fraction(min(1.0, mib * _MIB / total), index_of(device))
 
 
 def limit_memory(size: int) -> None:

@@ -123,6 +123,21 @@ def test_energy_is_spread_over_the_calls_of_a_window(monkeypatch: pytest.MonkeyP
     assert energy_per_call_mj(call, CUDA, Telemetry(absent="none here")) is None
 
 
+def test_power_is_of_the_instant_where_the_gpu_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, Nvml(instant_power=611_250))
+    assert telemetry_of(CUDA).read().power_w == 611.25
+    assert nvml_module.gpu_state(telemetry_of(CUDA))["power_reading"] == "instant"
+
+
+@pytest.mark.parametrize(("power", "said"), [(350_500, "mean of a second"), (None, None)])
+def test_power_that_is_a_mean_is_called_so(
+    monkeypatch: pytest.MonkeyPatch, power: int | None, said: str | None
+) -> None:
+    pretend(monkeypatch, Nvml(power=power))
+    assert telemetry_of(CUDA).read().power_w == (None if power is None else 350.5)
+    assert nvml_module.gpu_state(telemetry_of(CUDA))["power_reading"] == said
+
+
 @pytest.mark.gpu
 def test_a_real_gpu_is_known_or_nvml_says_why() -> None:
     found = telemetry_of(torch.device("cuda", 0))

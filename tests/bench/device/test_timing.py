@@ -15,7 +15,7 @@ from bench.device.nvml import Telemetry
 from bench.device.timing import Sampler, Timing, measure
 from bench.samples import Block, Latency, Reading
 from tests.support.bench_cases import CPU, every_device
-from tests.support.nvml import HANDLED, Nvml
+from tests.support.nvml import Nvml, handled
 
 QUICK = Timing(seconds=0.0, min_samples=7)
 # One call a sample, and no warm-up but one.
@@ -97,7 +97,7 @@ def test_a_slow_first_call_is_no_sample(monkeypatch: pytest.MonkeyPatch) -> None
 STOPS: dict[str, tuple[float, float, int, str]] = {
     "a steady call by its interval": (0.0, 1.0, 7, "interval"),
     "a noisy call by the time": (0.5, 1.0, 100, "seconds"),
-    "a noisy call that takes all the time by the number": (0.5, 0.05, 30, "samples"),
+    "a noisy call that takes all the time by the number": (0.5, 0.1, 30, "samples"),
 }
 
 
@@ -180,7 +180,7 @@ def test_a_throttled_block_is_measured_once_more(
     left = iter(bits)
     monkeypatch.setattr(nvml_module, "pynvml", Nvml(bits=left))
     durations = itertools.chain([0.0, 0.01], [0.01] * 7, itertools.repeat(0.02))
-    sampler, _ = sampler_of(monkeypatch, durations, PLAIN, HANDLED)
+    sampler, _ = sampler_of(monkeypatch, durations, PLAIN, handled())
     sampler.round()
     latency = sampler.latency()
     assert (len(latency.blocks), len(latency.set_aside)) == (kept, aside)
@@ -192,7 +192,7 @@ def test_a_throttled_block_is_measured_once_more(
 
 def test_readings_are_columns_and_details(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvml_module, "pynvml", Nvml())
-    sampler, _ = sampler_of(monkeypatch, itertools.repeat(0.01), PLAIN, HANDLED)
+    sampler, _ = sampler_of(monkeypatch, itertools.repeat(0.01), PLAIN, handled())
     sampler.round()
     columns = sampler.latency().columns()
     assert {name: columns[name] for name in ("sm_mhz", "power_w", "throttle")} == {

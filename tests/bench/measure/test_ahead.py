@@ -47,6 +47,25 @@ def test_an_implementation_without_a_backward_is_compiled_forward(monkeypatch: p
     assert modes == ["forward"]
 
 
+@pytest.mark.parametrize("implementation", ["chunked", "folded"])
+def test_a_task_leaves_the_memory_to_the_next(monkeypatch: pytest.MonkeyPatch, implementation: str) -> None:
+    released: list[torch.device] = []
+    monkeypatch.setattr("bench.measure.ahead.release", released.append)
+    monkeypatch.setattr("bench.measure.ahead.call", lambda *_: released.clear)
+    compile_one(Compilation(problem(), implementation, "cpu"))
+    assert released == [CPU]
+
+
+def test_a_device_that_cannot_be_released_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def release(_: torch.device) -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    monkeypatch.setattr("bench.measure.ahead.release", release)
+    assert compile_one(Compilation(problem(), "chunked", "cpu")) == (
+        "chunked: RuntimeError: an illegal memory access was encountered"
+    )
+
+
 def test_a_task_that_fails_says_why() -> None:
     failure = compile_one(Compilation(problem(), "folded", "cpu"))
     assert failure is not None

@@ -12,10 +12,12 @@ from bench.case.case import Case
 from bench.cost.metrics import counts
 from bench.measure import runner as runner_module
 from bench.measure.preflight import predicted_mib
+from bench.measure.runner import Runner
+from bench.measure.workloads import draw
 from kernels.implementations import chunked
 from kernels.implementations.triton_fused import launch
 from tests.support.bench_cases import CPU, case
-from tests.support.measured import Measured, raising, require_no_numbers
+from tests.support.measured import TIMING, Measured, raising, require_no_numbers
 
 
 def test_unsupported(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +120,34 @@ def test_an_error_ends_the_case_and_not_the_sweep(runner: Measured, monkeypatch:
     require_no_numbers(row, runner)
     after = [runner.row(case("unfold")), runner.row(case())]
     assert [one["status"] for one in (before, *after)] == ["ok"] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "draws"), [(ValueError("not this"), 1), (MemoryError(), 2)], ids=["an error", "memory"]
+)
+def test_a_failed_case_makes_nothing_again(
+    runner: Measured, monkeypatch: pytest.MonkeyPatch, error: Exception, draws: int
+) -> None:
+    drawn: list[object] = []
+
+    def counting(*asked: Any) -> Any:
+        drawn.append(asked)
+        return draw(*asked)
+
+    monkeypatch.setattr("bench.measure.prepared.draw", counting)
+    with monkeypatch.context() as broken:
+        broken.setattr(chunked, "run", raising(error))
+        assert runner.row(case())["status"] != "ok"
+    assert runner.row(case("unfold"))["status"] == "ok"
+    assert len(drawn) == draws
+
+
+def test_a_device_that_answers_no_more_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "still_usable", lambda _: False)
+    monkeypatch.setattr(chunked, "run", raising(ValueError("sticky")))
+    measuring = Runner(CPU, TIMING)
+    assert measuring.prepare(case()).status == "crashed"
+    assert measuring._prepared is None
 
 
 def test_an_error_without_words_has_a_reason(runner: Measured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,20 @@
 """The search takes what is faster and right, and keeps what it cannot launch as a failure with its reason."""
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bench.case.request import Request
+from bench.commands import tune as tune_command
 from bench.device.timing import Timing
+from bench.errors import DeviceInUse
+from bench.locks import owned
 from bench.measure import tune
 from bench.measure.tune import Found, measured, search
 from kernels import FusedSettings, FusedTuner, Problem
@@ -83,3 +89,14 @@ def test_a_right_result_is_timed() -> None:
     other = replace(tuner.settings, rows=2, lanes=32)
     ms = measured(tuner, DEVICE)(other, Timing(seconds=0.0, min_samples=2, warmup_seconds=0.0))
     assert 0 < ms < 60_000
+
+
+def test_a_gpu_that_another_benchmark_has_is_not_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tune_command, "uuid_of", lambda _: "GPU-a")
+    monkeypatch.setattr("bench.case.request.require_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(tune_command, "unsupported", lambda *_: "not here")
+    request = Request("stages", (), ("triton",), None, "cuda", yardsticks=False)
+    with owned("GPU-a"), pytest.raises(DeviceInUse, match="GPU GPU-a"):
+        tune_command.run_tune(request, 1.0, dry_run=False)
+    tune_command.run_tune(request, 1.0, dry_run=False)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from bench.errors import WorkerError
-from bench.locks import locked
+from bench.locks import locked, owned
 from bench.profile.recording import record_trace
 from bench.profile.trace import CALL
 from bench.results.columns import PARAMETERS
@@ -158,3 +159,17 @@ def test_a_case_on_a_gpu(invoke: Invoke, tmp_path: Path) -> None:
     assert "## Against the bounds" in page or torch.cuda.get_device_capability() < (8, 0)
     assert ("## Nsight Compute" in page) != ("- Nsight Compute: " in page)
     assert ("## Proton" in page) != ("- Proton: " in page)
+
+
+def test_a_gpu_that_another_benchmark_has_is_not_profiled(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inside: None
+) -> None:
+    del inside
+    (tmp_path / "locks").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "locks"))
+    monkeypatch.setattr("bench.profile.command.uuid_of", lambda _: "GPU-a")
+    monkeypatch.setattr("bench.case.request.require_device", lambda _: torch.device("cuda"))
+    with owned("GPU-a"):
+        code, _, error = invoke("profile", *SMALL, "--out", "there")
+    assert code == 2
+    assert "GPU GPU-a of " in error

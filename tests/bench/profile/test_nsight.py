@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import Unavailable
-from bench.profile.nsight import COUNTERS, NCU_METRICS, Counted, command, count, failure, parse
+from bench.profile.nsight import COUNTERS, NCU_METRICS, Counted, Target, command, count, failure, parse
 
 HEAD = (
     *("ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream"),
@@ -23,6 +23,10 @@ PERMISSION = (
     "target device 0. For instructions on enabling permissions and to get more information see "
     "https://developer.nvidia.com/ERR_NVGPUCTRPERM\n"
 )
+
+
+STALL = "smsp__average_warps_issue_stalled_branch_resolving_per_issue_active.ratio"
+OTHER = "smsp__average_warps_issue_stalled_lg_throttle_per_issue_active.ratio"
 
 
 def csv_line(*cells: str) -> str:
@@ -107,14 +111,14 @@ def test_no_table(text: str) -> None:
 
 
 def test_the_command_leaves_the_clocks_alone_and_asks_for_every_counter(tmp_path: Path) -> None:
-    line = command("ncu", tmp_path / "case.json", "cuda:1", tmp_path / "log.csv", cold=False)
+    line = command("ncu", Target(tmp_path / "case.json", "cuda:1", tmp_path / "log.csv", cold=False))
     options = dict(zip(line[2::2], line[3::2], strict=False))
     assert options["--clock-control"] == "none"
     assert options["--cache-control"] == "none"
     assert options["--page"] == "raw"
     assert set(options["--metrics"].split(",")) == set(NCU_METRICS)
     assert line[-3:] == ["bench.profile.nsight_target", str(tmp_path / "case.json"), "cuda:1"]
-    assert "all" in command("ncu", tmp_path, "cuda", tmp_path, cold=True)
+    assert "all" in command("ncu", Target(tmp_path, "cuda", tmp_path, cold=True))
     wanted = ("issue", "FP32", "MUFU", "L1 bytes", "L2 bytes", "DRAM bytes", "occupancy", "stalled")
     assert all(any(word in name for name in COUNTERS) for word in wanted)
 
@@ -128,19 +132,46 @@ def planted(folder: Path, text: str, code: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(folder))
 
 
+def target_in(folder: Path) -> Target:
+    return Target(folder / "case.json", "cuda", folder / "ncu.csv", cold=True)
+
+
+def test_a_name_that_it_does_not_know_costs_no_other_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "said").write_text(sample(FORWARD, units=("ns", "%", "byte", "byte")), encoding="utf-8")
+    script = f"""#!/bin/sh
+case "$*" in *branch_resolving*) echo "==ERROR== Failed to find metric {STALL}"; exit 1;; esac
+case "$*" in *lg_throttle*) echo "==ERROR== Failed to find metrics '{OTHER}'."; exit 1;; esac
+while [ "$1" != --log-file ]; do shift; done
+/bin/cat {tmp_path}/said > "$2"
+"""
+    (tmp_path / "ncu").write_text(script, encoding="utf-8")
+    (tmp_path / "ncu").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (counted,), unknown = count(target_in(tmp_path), 10)
+    assert counted.counters["time, ns"] == 104_352
+    assert unknown == [OTHER, STALL]
+
+
+def test_a_failure_that_names_no_counter_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(tmp_path, "==ERROR== Failed to prepare kernel for profiling\n", 1, monkeypatch)
+    with pytest.raises(Unavailable, match="Failed to prepare kernel"):
+        count(target_in(tmp_path), 10)
+
+
 def test_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(tmp_path, sample(FORWARD, units=("ns", "%", "byte", "byte")), 0, monkeypatch)
-    (counted,) = count(tmp_path / "case.json", "cuda", tmp_path / "ncu.csv", 10, cold=True)
+    (counted,), unknown = count(target_in(tmp_path), 10)
+    assert unknown == []
     assert (counted.kernel, counted.launches) == ("local_relation_forward_kernel", 1)
 
 
 def test_it_is_not_permitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(tmp_path, PERMISSION, 1, monkeypatch)
     with pytest.raises(Unavailable, match="ERR_NVGPUCTRPERM"):
-        count(tmp_path / "case.json", "cuda", tmp_path / "ncu.csv", 10, cold=True)
+        count(target_in(tmp_path), 10)
 
 
 def test_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="ncu is not on the path"):
-        count(tmp_path / "case.json", "cuda", tmp_path / "ncu.csv", 10, cold=True)
+        count(target_in(tmp_path), 10)

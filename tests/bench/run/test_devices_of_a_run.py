@@ -69,6 +69,7 @@ def test_what_is_not_there_is_refused(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], said: str, dry: list[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr("bench.device.device.require_fit", lambda _: None)
     code, out, error = invoke("run", *options, "--out", "run", *dry)
     assert (code, out) == (2, "")
     assert error.startswith("error: ")

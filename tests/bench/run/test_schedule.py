@@ -1,8 +1,15 @@
 """The order of rounds: all implementations of a problem in every round, shuffled by the seed."""
 
+import math
+
+import pytest
+import torch
+
 from bench.case.case import Case
+from bench.commands.run import timing_of
 from bench.device.resources import FirstCall
 from bench.device.timing import Timing
+from bench.errors import UsageError
 from bench.measure.runner import StepResult
 from bench.results.columns import Row
 from bench.run.schedule import Conduct, Schedule, order_of_round
@@ -84,3 +91,12 @@ def test_problems_do_not_mix() -> None:
     assert {one.problem.m for one in steps.rounds[:24]} == {4}
     assert {one.problem.m for one in steps.rounds[24:]} == {2}
     assert steps.prepared == cases
+
+
+def test_the_environment_says_how_the_l2_was_flushed() -> None:
+    assert Conduct(Timing()).method()["flush_factor"] == 3.0
+    timing = timing_of(0.3, energy=False, flush_factor=2.0)
+    conduct = Conduct(timing)
+    assert conduct.round_timing(torch.device("cuda")).flush_factor == conduct.method()["flush_factor"] == 2.0
+    with pytest.raises(UsageError, match="--flush-factor must be a number, got inf"):
+        timing_of(0.3, energy=False, flush_factor=math.inf)
