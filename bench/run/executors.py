@@ -11,8 +11,8 @@ import torch
 
 from ..device.device import require_device
 from ..errors import UsageError
+from .conduct import Conduct
 from .messages import Setup
-from .schedule import Conduct
 from .slot import LocalSlot, Slot
 
 NAMES = ("local", "ray")
