@@ -24,7 +24,7 @@ from ..run.conduct import Conduct
 from ..run.executors import LocalExecutor, Seat
 from ..run.rates import Rates
 from ..run.run import Target, measure_run
-from .gpu_tests import Tested, run_tests
+from .gpu_tests import Proof, run_tests
 from .progress import reporting
 from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on, target_of
 
@@ -53,7 +53,7 @@ def run_gpu(out: Path | None, minutes: float, *, tests: bool, resume: bool) -> E
         raise UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases")
     parts = _left(target, by_part(expand(SWEEPS["gpu"], {}), GPU_PARTS))
     typer.echo(_shares(minutes, tests=tests))
-    tested = _tested(target) if tests else Tested("skipped", clean=True)
+    tested = _tested(target) if tests else Proof("skipped", clean=True)
     cases = [case for of_part in parts.values() for case in of_part]
     ahead = compile_ahead(compilations_of(cases, _DEVICE), _AHEAD_SECONDS)
     typer.echo(str(ahead))
@@ -104,13 +104,13 @@ def _left(target: Target, parts: Mapping[str, list[Case]]) -> dict[str, list[Cas
     return {name: [case for case in cases if key_of(case.parameters()) not in ended] for name, cases in parts.items()}
 
 
-def _tested(target: Target) -> Tested:
+def _tested(target: Target) -> Proof:
     """Run the tests, unless the run that is gone on with passed those of the same sources."""
     earlier = _earlier(target)
     words = str(earlier.get("gpu_tests", ""))
     if words.startswith("passed in") and earlier["code"]["version"] == code_version():
         typer.echo(f"tests: {words} when the run began, with the same sources")
-        return Tested(words, clean=True)
+        return Proof(words, clean=True)
     return run_tests(_TESTS_SECONDS)
 
 

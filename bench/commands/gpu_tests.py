@@ -15,14 +15,14 @@ COMMAND = (sys.executable, "-m", "pytest", "-m", "gpu", "--quiet", "-W", "defaul
 
 
 @dataclass(frozen=True)
-class Tested:
+class Proof:
     """What came of the tests, in words, and whether they passed without a warning, or were skipped by request."""
 
     words: str
     clean: bool
 
 
-def run_tests(seconds: float) -> Tested:
+def run_tests(seconds: float) -> Proof:
     """Run the tests for so many seconds at the most, and show what they print."""
     start = time.monotonic()
     with subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as running:
@@ -39,9 +39,9 @@ def run_tests(seconds: float) -> Tested:
             ended.cancel()
     took = time.monotonic() - start
     if code < 0 and took >= seconds:
-        return Tested(f"not finished within {seconds:.0f} s", clean=False)
+        return Proof(f"not finished within {seconds:.0f} s", clean=False)
     if code:
-        return Tested(f"failed: pytest ended with {code}, {last!r}, after {took:.0f} s", clean=False)
+        return Proof(f"failed: pytest ended with {code}, {last!r}, after {took:.0f} s", clean=False)
     if "warning" in last:
-        return Tested(f"passed with warnings: {last!r}, in {took:.0f} s", clean=False)
-    return Tested(f"passed in {took:.0f} s", clean=True)
+        return Proof(f"passed with warnings: {last!r}, in {took:.0f} s", clean=False)
+    return Proof(f"passed in {took:.0f} s", clean=True)

@@ -16,7 +16,7 @@ from bench.case.parts import GPU_PARTS, by_part
 from bench.case.sweeps import SWEEPS, expand
 from bench.commands import gpu, gpu_tests
 from bench.commands import run as run_command
-from bench.commands.gpu_tests import Tested
+from bench.commands.gpu_tests import Proof
 from bench.measure.ahead import Outcome
 from bench.measure.runner import Runner, StepResult
 from tests.support.bench_cases import CPU, case
@@ -28,14 +28,14 @@ SMALL = [case("unfold"), case("chunked", m=3), case("copy", m=3)]
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A GPU that is this CPU, with a small sweep; what was called, and what its tests are to give."""
-    state: dict[str, Any] = {"commands": [], "tested": Tested("passed in 1 s", clean=True), "cases": SMALL}
+    state: dict[str, Any] = {"commands": [], "tested": Proof("passed in 1 s", clean=True), "cases": SMALL}
     really = subprocess.run
 
     def run(command: list[str], **options: Any) -> Any:
         state["commands"].append(command[1:])
         return really(command, **options)
 
-    def tested(seconds: float) -> Tested:
+    def tested(seconds: float) -> Proof:
         state["commands"].append(["pytest", seconds])
         return state["tested"]
 
@@ -93,7 +93,7 @@ def test_tests_then_compilation_then_the_sweep_then_the_report(
 
 
 def test_red_tests_mark_the_run(invoke: Invoke, tmp_path: Path, pretended: dict[str, Any]) -> None:
-    pretended["tested"] = Tested("failed: pytest ended with 1", clean=False)
+    pretended["tested"] = Proof("failed: pytest ended with 1", clean=False)
     code, _, error = invoke("gpu", "--out", tmp_path / "run")
     assert (code, len(pretended["commands"])) == (1, 2)
     assert error.startswith("warning: the GPU's tests: failed: pytest ended with 1")
