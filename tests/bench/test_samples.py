@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+
 pytest.importorskip("scipy")
 
 from scipy.stats import binom

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+
 pytest.importorskip("sklearn")
 
 from sklearn.datasets import load_digits
