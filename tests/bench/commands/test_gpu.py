@@ -37,7 +37,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def tested(seconds: float) -> Proof:
         state["commands"].append(["pytest", seconds])
-        return state["tested"]
+        proof: Proof = state["tested"]
+        return proof
 
     def compiled(tasks: Iterable[object], seconds: float) -> Outcome:
         state["ahead"] = seconds
