@@ -140,8 +140,8 @@ def run(  # noqa: PLR0913
     """Measure a sweep and leave a run folder."""
     from .case.request import Request
     from .commands.run import report_on, run_sweep, show_sweep, target_of, timing_of
+    from .run.conduct import Conduct
     from .run.executors import executor_of
-    from .run.schedule import Conduct
 
     request = Request(sweep, tuple(axis or ()), tuple(implementation or ()), mode, device, yardsticks)
     timing = timing_of(seconds, energy=energy, flush_factor=flush_factor)
@@ -168,8 +168,9 @@ def run(  # noqa: PLR0913
 @app.command()
 def gpu(
     out: NewFolder = None,
-    minutes: Annotated[float, typer.Option(min=1.0, help="for everything; what is left then is not measured")] = 8.0,
-    tests: Annotated[bool, typer.Option(help="run the GPU's tests first, and measure nothing if one fails")] = True,
+    minutes: Annotated[float, typer.Option(min=1.0, help="for measuring and the report; the rest is left out")] = 8.0,
+    tests: Annotated[bool, typer.Option(help="run the GPU's tests first; if one fails, the run is marked")] = True,
+    resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cases and an estimate, run nothing")] = False,
 ) -> int:
     """Test, measure and report a GPU in one run, fit to be published."""
@@ -178,7 +179,7 @@ def gpu(
     if dry_run:
         show_gpu(minutes)
         return Exit.OK
-    return run_gpu(out, minutes, tests=tests)
+    return run_gpu(out, minutes, tests=tests, resume=resume)
 
 
 @app.command()

@@ -16,7 +16,8 @@ from ..results.columns import CACHES, MODES, SCOPES
 from ..results.reading import row_at
 from .axes import AXES, Value, parse_axis
 from .case import Case
-from .sweeps import DEFAULTS, SWEEPS, Sweep, Values, ends_of, expand, require_sweep, size_of
+from .parts import Values
+from .sweeps import DEFAULTS, SWEEPS, Sweep, ends_of, expand, require_sweep, size_of
 
 _ROW = re.compile(r"(?P<run>.+):(?P<line>\d+)")
 _NUMBER = re.compile(r"(?P<name>[NCHWkmsd])(?P<number>\d+)")

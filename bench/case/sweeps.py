@@ -11,8 +11,7 @@ from ..cost.yardsticks import YARDSTICKS
 from ..errors import UsageError
 from .axes import AXES, Value
 from .case import Case, make_case
-
-Values = Mapping[str, tuple[Value, ...]]
+from .parts import STAGES, Values, together
 
 DEFAULTS: Values = {
     "batch": (2,),
@@ -37,13 +36,6 @@ DEFAULTS: Values = {
 }
 _GPU: Values = {"batch": (64,), "dtype": ("bfloat16",), "memory_format": ("channels_last",)}
 _STAGE_28: Values = {**_GPU, "channels": (200,), "hw": (28,)}
-_STAGES: tuple[Values, ...] = (
-    {"channels": (64,), "hw": (224,), "stride": (2,)},
-    {"channels": (100,), "hw": (56,)},
-    {"channels": (200,), "hw": (28,)},
-    {"channels": (400,), "hw": (14,)},
-    {"channels": (800,), "hw": (7,)},
-)
 _EACH_AXIS: tuple[Values, ...] = (
     {"kernel_size": (3, 5, 9, 13)},
     {"m": (1, 2, 4, 16, 32)},
@@ -124,16 +116,19 @@ SWEEPS: Mapping[str, Sweep] = {
     "stages": Sweep(
         "the local relation layers of LR-Net-50 at 224²",
         {**_GPU, "mode": ("forward", "backward", "forward_backward"), "scope": ("operator", "layer")},
-        _STAGES,
+        STAGES,
         yardsticks=True,
     ),
     "gpu": Sweep(
-        "for `python -m bench gpu`: stages and fewer points of axes, cold and hot, the most telling first",
-        {**_STAGE_28, "mode": ("forward", "backward"), "cache": ("cold", "hot")},
+        "for `python -m bench gpu`, the most telling first: stages and fewer points of axes, cold and hot",
+        {**_STAGE_28, "mode": ("forward", "forward_backward"), "cache": ("cold", "hot")},
         (
-            *_STAGES,
-            *({**stage, "scope": ("layer",), "cache": ("cold",)} for stage in _STAGES),
-            *({**stage, "dtype": ("float32",)} for stage in _STAGES),
+            # A problem of a middling size first, whose cases also tell how long the others will take.
+            *reversed(STAGES[:-1]),
+            STAGES[-1],
+            *({**stage, "scope": ("layer",), "cache": ("cold",)} for stage in STAGES),
+            *({**stage, "mode": ("backward",), "cache": ("cold",)} for stage in STAGES),
+            *({**stage, "dtype": ("float32",)} for stage in STAGES),
             *_EACH_AXIS,
             *({**axis, "dtype": ("float32",)} for axis in _FLOAT32_AXES),
         ),
@@ -203,10 +198,7 @@ def expand(
         for point in _points(block)
         for implementation in (*implementations, *(name for name in beside if point["scope"] in beside[name].scopes))
     )
-    together: dict[object, list[Case]] = {}
-    for case in cases:
-        together.setdefault(case.posed, []).append(case)
-    return [case for group in together.values() for case in group]
+    return together(cases)
 
 
 def case_count(sweep: Sweep) -> int:

@@ -1,93 +1,149 @@
 """`python -m bench gpu`: a GPU's tests, sweep and report, one after the other and within minutes."""
 
-import subprocess
-import sys
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import typer
 
-from .. import ROOT
+from ..case.case import Case, grouped
+from ..case.parts import GPU_PARTS, by_part
 from ..case.sweeps import SWEEPS, expand
 from ..device.timing import Timing
-from ..errors import Exit, RunError, UsageError
+from ..errors import Exit, UsageError
 from ..measure.ahead import COMPILED, compilations_of, compile_ahead
 from ..processes import console
-from ..results.folder import RunFolder, new_run_path
-from ..run.executors import LOG, LocalExecutor, Seat
-from ..run.messages import Setup
+from ..results.folder import RunFolder
+from ..results.reading import key_of, read_run
+from ..results.recovery import code_version, was_left_out
+from ..run.budget import Budget
+from ..run.conduct import Conduct
+from ..run.executors import LocalExecutor, Seat
+from ..run.rates import Rates
 from ..run.run import Target, measure_run
-from ..run.schedule import Conduct
-from ..run.worker import Worker
+from .gpu_tests import Proof, run_tests
 from .progress import reporting
-from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on
+from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on, target_of
 
 _DEVICE = torch.device("cuda")
 _TIMING = Timing(seconds=0.05)
 # A case that hangs must not take the minutes of all others.
 _CASE_TIMEOUT = 90.0
-# Kept back for the report, and the largest share of the whole time that compiling ahead may take.
-_REPORT_SECONDS, _AHEAD_SHARE = 45.0, 0.4
+# Seconds at the most: tests and compiling have theirs before the minutes begin; the report has its of the minutes.
+_TESTS_SECONDS, _AHEAD_SECONDS, _REPORT_SECONDS = 300.0, 180.0, 45.0
 # What the dry run's estimate assumes, in seconds: for what was compiled ahead to be loaded, and for compiling itself,
 # many at a time.
 _LOADED, _COMPILED = 1.0, 0.6
+# Left-out cases that are named one by one.
+_NAMED = 10
+_clock = time.monotonic
 
 
-def run_gpu(out: Path | None, minutes: float, *, tests: bool) -> Exit:
-    """Test, compile, measure and report a GPU within minutes; the exit code: 1 if the tests are red.
+def run_gpu(out: Path | None, minutes: float, *, tests: bool, resume: bool) -> Exit:
+    """Test, compile, measure and report a GPU within minutes; the exit code: 1 if the tests failed or warned.
 
     Raises:
-        SuiteError: There is no GPU, the folder holds a run, or the run ended early.
+        SuiteError: There is no GPU, the folder holds a run and is not to be resumed, or the run ended early.
     """
-    start = time.monotonic()
-    cases, folder = expand(SWEEPS["gpu"], {}), RunFolder(out or new_run_path("gpu"))
+    target = target_of(out, "gpu", (), resume=resume)
     if not torch.cuda.device_count():
         raise UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases")
-    folder.require_new()
-    tested = _tests() if tests else "skipped"
-    # Another process asks the GPU what it supports: this one stays free of CUDA.
-    with Worker(Setup(str(_DEVICE), _TIMING), folder.path / LOG) as worker:
-        tasks = worker.call(compilations_of, cases, _DEVICE)
-    ahead = compile_ahead(tasks, _AHEAD_SHARE * 60 * minutes)
+    parts = _left(target, by_part(expand(SWEEPS["gpu"], {}), GPU_PARTS))
+    typer.echo(_shares(minutes, tests=tests))
+    tested = _tested(target) if tests else Proof("skipped", clean=True)
+    cases = [case for of_part in parts.values() for case in of_part]
+    ahead = compile_ahead(compilations_of(cases, _DEVICE), _AHEAD_SECONDS)
     typer.echo(str(ahead))
-    about = {"minutes": minutes, "gpu_tests": tested, "compiled_ahead": str(ahead)}
-    conduct = Conduct(_TIMING, case_timeout=_CASE_TIMEOUT, deadline=start + 60 * minutes - _REPORT_SECONDS)
-    executor = LocalExecutor([Seat(str(_DEVICE))])
-    measure_run(cases, executor, Target(folder.path, about), conduct, partial(reporting, console=console()))
-    code = report_on(folder.path)
-    typer.echo(f"{len(cases)} cases and their report are in {folder.path}, after {time.monotonic() - start:.0f} s")
-    return code
+    start = _clock()
+    about = {"minutes": minutes, "gpu_tests": tested.words, "compiled_ahead": str(ahead)}
+    _measure(parts, Target(target.path, about, target.retry), start + 60 * minutes - _REPORT_SECONDS)
+    _tell_left_out(target.path, parts)
+    code = report_on(target.path)
+    typer.echo(f"{len(cases)} cases and their report are in {target.path}, after {_clock() - start:.0f} s of measuring")
+    if tested.clean:
+        return code
+    typer.echo(f"warning: the GPU's tests: {tested.words}; environment.json says so (gpu_tests)", err=True)
+    return Exit.FAILED
 
 
-def _tests() -> str:
-    """Run the tests that need a GPU; how long they took.
+def _measure(parts: Mapping[str, Sequence[Case]], target: Target, deadline: float) -> None:
+    rates = Rates(_TIMING.seconds, _TIMING.least(_DEVICE))
+    budget = Budget(parts, rates, deadline, _CASE_TIMEOUT, _clock, typer.echo)
+    conduct = Conduct(_TIMING, case_timeout=_CASE_TIMEOUT, deadline=deadline, clock=_clock, budget=budget)
+    # The parts need not hold all cases of a problem, and what is left of a run is asked for alone.
+    cases = [case for of_part in parts.values() for case in of_part]
+    measure_run(cases, LocalExecutor([Seat(str(_DEVICE))]), target, conduct, partial(reporting, console=console()))
+
+
+def _shares(minutes: float, *, tests: bool) -> str:
+    """What takes how long, said before it begins."""
+    first = f"tests: at most {_TESTS_SECONDS / 60:g} min" if tests else "tests: skipped"
+    return f"{first}, compiling ahead: at most {_AHEAD_SECONDS / 60:g} min, measuring and report: {minutes:g} min"
+
+
+def _earlier(target: Target) -> dict[str, Any]:
+    """The environment of the run that is gone on with, empty for a new one."""
+    folder = RunFolder(target.path)
+    return folder.environment() if target.retry is not None and folder.environment_path.exists() else {}
+
+
+def _left(target: Target, parts: Mapping[str, list[Case]]) -> dict[str, list[Case]]:
+    """The cases that have no row yet, or had no time.
 
     Raises:
-        RunError: One fails: no speed counts then.
+        RunFolderError: The folder holds a run and is not to be resumed.
     """
-    start = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "--quiet"]
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
-    if code:
-        raise RunError(f"the GPU's tests are red (pytest ended with {code}): nothing is measured")
-    return f"passed in {time.monotonic() - start:.0f} s"
+    if not _earlier(target):
+        RunFolder(target.path).require_new()
+        return dict(parts)
+    rows = read_run(target.path, samples=False).rows
+    ended = {key for key, row in rows.items() if not was_left_out(row)}
+    return {name: [case for case in cases if key_of(case.parameters()) not in ended] for name, cases in parts.items()}
+
+
+def _tested(target: Target) -> Proof:
+    """Run the tests, unless the run that is gone on with passed those of the same sources."""
+    earlier = _earlier(target)
+    words = str(earlier.get("gpu_tests", ""))
+    if words.startswith("passed in") and earlier["code"]["version"] == code_version():
+        typer.echo(f"tests: {words} when the run began, with the same sources")
+        return Proof(words, clean=True)
+    return run_tests(_TESTS_SECONDS)
+
+
+def _tell_left_out(path: Path, parts: Mapping[str, Sequence[Case]]) -> None:
+    """Name what the time was not enough for."""
+    rows = read_run(path, samples=False).rows
+    left = {key for key, row in rows.items() if was_left_out(row)}
+    out = {name: [case for case in cases if key_of(case.parameters()) in left] for name, cases in parts.items()}
+    if not left:
+        typer.echo("every case was measured: none was left out")
+        return
+    typer.echo(f"left out for lack of time, {len(left)} cases; the same command with --out {path} --resume goes on:")
+    for name, cases in out.items():
+        if cases:
+            named = "; ".join(case.label() for case in cases[:_NAMED])
+            more = f"; and {len(cases) - _NAMED} more, in results.csv" if len(cases) > _NAMED else ""
+            typer.echo(f"  {name}, {len(cases)} of {len(parts[name])}: {named}{more}")
 
 
 def show_gpu(minutes: float) -> None:
-    """Every case, and a time estimate; nothing runs."""
-    cases = expand(SWEEPS["gpu"], {})
-    problems = len({case.posed for case in cases})
+    """Every case in its order, and a time estimate; nothing runs."""
+    parts = by_part(expand(SWEEPS["gpu"], {}), GPU_PARTS)
+    cases = [case for of_part in parts.values() for case in of_part]
+    problems = len(grouped(cases))
     compiled = len({(case.problem, case.implementation) for case in cases if case.implementation in COMPILED})
     for number, case in enumerate(cases, 1):
         typer.echo(f"[{number}/{len(cases)}] {case.label()}")
+    typer.echo("in this order: " + ", ".join(f"{name} {len(of_part)}" for name, of_part in parts.items()))
     case_seconds = _TIMING.seconds + CASE_SECONDS
-    checks, first_calls = PROBLEM_SECONDS * problems, (_LOADED + _COMPILED) * compiled
-    seconds = case_seconds * len(cases) + checks + first_calls + _REPORT_SECONDS
+    seconds = case_seconds * len(cases) + PROBLEM_SECONDS * problems + _LOADED * compiled + _REPORT_SECONDS
     typer.echo(
-        f"{len(cases)} cases of {problems} problems, {compiled} compilations. At {case_seconds:g} s a case, "
-        f"{PROBLEM_SECONDS} s a problem's check, {_COMPILED} + {_LOADED} s a compilation and {_REPORT_SECONDS:.0f} s "
-        f"for the report, assumed and not measured, that is {seconds / 60:.1f} minutes after the tests; what is not "
-        f"measured after {minutes:g} minutes is left out as timeout"
+        f"{len(cases)} cases of {problems} problems. At {case_seconds:g} s a case, {PROBLEM_SECONDS} s a problem's "
+        f"check, {_LOADED} s a first call and {_REPORT_SECONDS:.0f} s for the report, assumed and not measured, that "
+        f"is {seconds / 60:.1f} minutes after tests and compiling ({compiled} compilations, {_COMPILED} s each); what "
+        f"does not fit into {minutes:g} minutes is left out, and --resume goes on with it"
     )

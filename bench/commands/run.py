@@ -24,9 +24,9 @@ from ..measure.preflight import predicted_mib, refusal
 from ..processes import console
 from ..results.columns import STATUSES
 from ..results.folder import RunFolder, new_run_path
+from ..run.conduct import Conduct
 from ..run.executors import Executor
 from ..run.run import Target, measure_run
-from ..run.schedule import Conduct
 from .listing import rows_table
 from .progress import reporting
 

@@ -19,6 +19,10 @@ DEPTHS = (26, 50, 101)
 TIMERS = ("wall", "events", "graph", "host", "events+graph", "events+host", "graph+host", "events+graph+host")
 STATUSES = ("ok", "unsupported", "out_of_memory", "incorrect", "timeout", "crashed", "error")
 
+STOPS = ("interval", "seconds", "samples", "rounds", "deadline")
+# How the reason of a case begins for which the run had no time: it is measured when the run is gone on with.
+NOT_RUN = "not run"
+
 Row = dict[str, Any]
 
 
@@ -98,7 +102,7 @@ _OUTCOMES: tuple[Column, ...] = (
     Column("latency_high_ms", _NUMBER, 3, "upper end of the median's 95 % interval"),
     Column("samples", Type("integer", least=1, optional=True), 1, "samples over all rounds, none left out"),
     Column("outliers", _COUNT, 3, "samples beyond 1.5 interquartile ranges; marked, not left out"),
-    Column("stop", _choice("interval", "seconds", "samples", "rounds", optional=True), 3, "what ended the samples"),
+    Column("stop", _choice(*STOPS, optional=True), 3, "what ended the samples; deadline: fewer rounds than asked"),
     Column("timer", _choice(*TIMERS, optional=True), 3, "where samples are from; host: launch gaps are in them"),
     Column("host_ms", _NUMBER, 3, "the host's median time to queue a call on a GPU"),
     Column("warmup_s", _NUMBER, 3, "seconds of warm-up over all rounds"),

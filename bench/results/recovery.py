@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import ROOT
-from .columns import COLUMNS, Row
+from .columns import COLUMNS, NOT_RUN, Row
 from .folder import RunFolder, csv_lines, replace_text
 from .reading import DISCARDED, Key, Run, key_of, read_run
 
@@ -50,8 +50,20 @@ def rewrite(folder: RunFolder, run: Run) -> None:
 
 
 def finished(rows: Iterable[Row], fingerprints: Collection[str], retry: frozenset[str]) -> set[Key]:
-    """The keys of the rows that need not be measured again: of one of the fingerprints, and of no status to retry."""
-    return {key_of(row) for row in rows if row["fingerprint"] in fingerprints and row["status"] not in retry}
+    """The keys of the rows that need not be measured again: of one of the fingerprints, and of no status to retry.
+
+    Cases for which the run had no time always are to be measured.
+    """
+    return {
+        key_of(row)
+        for row in rows
+        if row["fingerprint"] in fingerprints and row["status"] not in retry and not was_left_out(row)
+    }
+
+
+def was_left_out(row: Row) -> bool:
+    """Whether the row is of a case for which the run had no time."""
+    return row["status"] == "timeout" and str(row["reason"]).startswith(NOT_RUN)
 
 
 def same_software(environment: Mapping[str, Any], former: Mapping[str, Any]) -> bool:

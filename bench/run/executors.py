@@ -12,8 +12,8 @@ import torch
 from ..device.device import require_device, warn_of
 from ..device.fitness import require_fit
 from ..errors import UsageError
+from .conduct import Conduct
 from .messages import Setup
-from .schedule import Conduct
 from .slot import LocalSlot, Slot
 
 NAMES = ("local", "ray")

@@ -27,8 +27,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from .. import ROOT
 from ..case.case import Case
 from ..errors import UsageError, WorkerError, in_a_line
+from .conduct import Conduct
 from .messages import Setup
-from .schedule import CaseResult, Conduct
+from .schedule import CaseResult
 from .slot import Group, Identity, LocalSlot
 from .worker import COMMAND
 

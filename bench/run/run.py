@@ -19,9 +19,9 @@ from ..results.columns import Row
 from ..results.folder import RunFolder
 from ..results.reading import key_of
 from ..results.recovery import code_version, fingerprint, fingerprints_of, finished, recover, same_software
+from .conduct import Conduct
 from .dispatch import Dispatch
 from .executors import Executor
-from .schedule import Conduct
 from .slot import Slot
 
 # Told of every case as it ends, and of all cases before the first.

@@ -1,67 +1,20 @@
 """From cases to results: the implementations of a problem share rounds, so that drift of the machine hits all alike."""
 
-import math
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
 from ..case.case import Case, grouped
 from ..cost.chips import Chip
 from ..cost.metrics import bounded, counts, rates, work_of
-from ..device.timing import Timing
 from ..measure.runner import CaseRunner, StepResult
-from ..results.columns import Row, assemble
+from ..results.columns import NOT_RUN, Row, assemble
 from ..samples import Latency, joined
-from .capacity import MOST, BatchSearch, Outgrown
+from .capacity import BatchSearch, Outgrown
+from .conduct import Conduct
 
-
-@dataclass(frozen=True)
-class Conduct:
-    """How cases become results.
-
-    Args:
-        timing: How long a case is measured, all its rounds together.
-        order: "rotated": all cases of a problem are prepared, then share rounds, each in an order of its own;
-            "blocked": each case has all its rounds at once.
-        rounds: How many rounds a case has.
-        seed: Decides the order within a round.
-        try_all: Also try cases that are larger than one that ran out of memory.
-        largest_batch: Also find the largest batch that fits.
-        case_timeout: Seconds for a case, checks and compilation included.
-        memory_mib: MiB of the device's memory that a worker may take, if they are limited.
-        deadline: No case is begun after it, on the clock of `time.monotonic`; those left end as "timeout".
-    """
-
-    timing: Timing
-    order: str = "rotated"
-    rounds: int = 3
-    seed: int = 0
-    try_all: bool = False
-    largest_batch: bool = False
-    case_timeout: float = 600.0
-    memory_mib: float | None = None
-    deadline: float = math.inf
-
-    def round_timing(self, device: torch.device) -> Timing:
-        """How long a round is measured on a device."""
-        whole = self.timing
-        return replace(
-            whole,
-            seconds=whole.seconds / self.rounds,
-            warmup_seconds=whole.warmup_seconds / self.rounds,
-            min_samples=-(-whole.least(device) // self.rounds),
-        )
-
-    def method(self) -> dict[str, Any]:
-        """What environment.json says of it."""
-        plan = {"order": self.order, "rounds": self.rounds, "seed": self.seed}
-        plan |= {"largest_batch": MOST if self.largest_batch else None, "memory_limit_mib": self.memory_mib}
-        plan["flush_factor"] = self.timing.flush_factor
-        return {**plan, "seconds": self.timing.seconds, "target": self.timing.target, "case_timeout": self.case_timeout}
+_OVER = f"{NOT_RUN}: the time for the whole run was over"
 
 
 @dataclass(frozen=True)
@@ -106,6 +59,8 @@ class _Measured:
     prepared: StepResult
     rounds: list[Latency] = field(default_factory=list)
     parts: dict[str, list[Latency]] = field(default_factory=dict)
+    seconds: float = 0.0
+    first: bool = False
 
     def ended(self, step: StepResult) -> CaseResult:
         """The result of a case that ends with a step."""
@@ -118,9 +73,11 @@ class _Measured:
         for name, of_part in step.parts.items():
             self.parts.setdefault(name, []).append(of_part)
 
-    def result(self, chip: Chip | None) -> CaseResult:
-        """The result of a case that had all its rounds, with what follows from its latency."""
+    def result(self, chip: Chip | None, rounds: int) -> CaseResult:
+        """The result of a case that had rounds, with what follows from its latency; `rounds` were asked for."""
         columns, first = joined(self.rounds).columns(), self.prepared.first
+        if len(self.rounds) < rounds:
+            columns["stop"] = "deadline"
         latency_ms: float = columns["latency_ms"]
         known: dict[str, Any] = {**self.case.parameters(), **counts(self.case)}
         parts = {
@@ -170,30 +127,60 @@ class Schedule:
     def _measured(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
         """Prepare the cases, give each its rounds, and end it. One that fails takes none of the others' samples."""
         measured: dict[Case, _Measured] = {}
-        for case in cases:
-            step = self._refusal(case) or self._prepared(case)
+        for case, left_out in self._left_out(cases):
+            start, first = self.conduct.clock(), not measured
+            step = left_out or self._refusal(case) or self._prepared(case)
+            one = _Measured(case, step, seconds=self.conduct.clock() - start, first=first)
             if step.status is None:
-                measured[case] = _Measured(case, step)
+                measured[case] = one
             else:
+                if left_out is None:
+                    self._learn(one)
                 yield _Measured(case, StepResult()).ended(step)
+        yield from self._rounds(measured)
+        for one in measured.values():
+            if one.rounds:
+                self._learn(one)
+                yield one.result(self.chip, self.conduct.rounds)
+            else:
+                yield one.ended(StepResult(status="timeout", reason=_OVER))
+
+    def _rounds(self, measured: dict[Case, _Measured]) -> Iterator[CaseResult]:
+        """Give the cases their rounds, until the time is over; those that fail are taken away, and end."""
         for number in range(self.conduct.rounds):
             for case in order_of_round(list(measured), self.conduct.seed, number):
+                if self.conduct.over:
+                    return
                 self.attend()
+                start, one = self.conduct.clock(), measured[case]
                 step = self.runner.round(case)
+                one.seconds += self.conduct.clock() - start
                 if step.latency is None:
+                    self._learn(one)
                     yield measured.pop(case).ended(step)
                 else:
-                    measured[case].add(step, step.latency)
-        yield from (one.result(self.chip) for one in measured.values())
+                    one.add(step, step.latency)
 
     def _prepared(self, case: Case) -> StepResult:
         self.attend()
         return self.runner.prepare(case)
 
+    def _left_out(self, cases: Sequence[Case]) -> Iterator[tuple[Case, StepResult | None]]:
+        """The cases, with how one ends that would not end before the deadline."""
+        reasons = {} if self.conduct.budget is None else self.conduct.budget.left_out(cases)
+        for case in cases:
+            reason = reasons.get(case)
+            yield case, None if reason is None else StepResult(status="timeout", reason=reason)
+
+    def _learn(self, one: _Measured) -> None:
+        if self.conduct.budget is not None:
+            latency_s = joined(one.rounds).columns()["latency_ms"] / 1e3 if one.rounds else None
+            self.conduct.budget.learn(one.case, one.seconds, latency_s, first=one.first)
+
     def _refusal(self, case: Case) -> StepResult | None:
         """Why a case is not tried at all."""
-        if time.monotonic() >= self.conduct.deadline:
-            return StepResult(status="timeout", reason="not run: the time for the whole run was over")
+        if self.conduct.over:
+            return StepResult(status="timeout", reason=_OVER)
         reason = None if self.conduct.try_all else self.outgrown.reason(case)
         return None if reason is None else StepResult(status="out_of_memory", reason=f"{reason} (--try-all tries it)")
 

@@ -12,10 +12,13 @@ from ..case.case import Case
 from ..device.calibration import bounding_chip, summary
 from ..device.environment import describe
 from ..locks import busy, busy_gpus, owned
+from .conduct import Conduct
 from .messages import Setup
-from .schedule import CaseResult, Conduct, Schedule
+from .schedule import CaseResult, Schedule
 from .worker import COMMAND, Worker
 
+# After the run's deadline a step that was begun before it may take so long.
+_GRACE_SECONDS = 10.0
 # The cases of one problem: they stay together, so that what is compared is measured on one device.
 Group = Sequence[Case]
 
@@ -85,7 +88,8 @@ class LocalSlot:
     _busy: int | None = None
 
     def __post_init__(self) -> None:
-        worker = Worker(self.setup, self.log, self.conduct.case_timeout, command=self.command)
+        deadline = self.conduct.deadline + _GRACE_SECONDS
+        worker = Worker(self.setup, self.log, self.conduct.case_timeout, deadline, command=self.command)
         self._worker = self._held.enter_context(worker)
 
     def open(self) -> Identity:

@@ -3,6 +3,7 @@
 This process makes no CUDA context of its own, so that nothing that happens on the device can end it.
 """
 
+import math
 import os
 import signal
 import socket
@@ -20,12 +21,14 @@ from .. import ROOT
 from ..case.case import Case
 from ..errors import WorkerError
 from ..measure.runner import StepResult
+from ..results.columns import NOT_RUN
 from .messages import Answer, Question, Setup
 
 COMMAND = (sys.executable, "-m", "bench.run.worker_process")
 _START_SECONDS, _KILL_SECONDS, _END_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 5.0, 1.0
 # Processes that are started in a row before it is given up: the first may have been killed by chance.
 _ATTEMPTS = 3
+_LATE = f"{NOT_RUN} to its end: the time for the whole run was over, the worker was killed"
 
 T = TypeVar("T")
 
@@ -46,6 +49,7 @@ class Worker:
         setup: What it measures on.
         log: The file that its output is added to.
         case_timeout: Seconds that all steps of a case may take together; then the process is killed.
+        deadline: When the process is killed whatever it does, on the clock of `time.monotonic`.
         cases: After so many cases it is replaced, before the next problem.
         command: What starts it; the socket's number is added.
         started: How many processes there were so far.
@@ -54,6 +58,7 @@ class Worker:
     setup: Setup
     log: Path
     case_timeout: float = 600.0
+    deadline: float = math.inf
     cases: int = 250
     command: Sequence[str] = field(default_factory=lambda: COMMAND)
     started: int = 0
@@ -125,10 +130,12 @@ class Worker:
         self._require_running()
         used, start = self._used.get(case, 0.0), time.monotonic()
         try:
-            step: StepResult = self._ask(Question(what, (case,), options or {}), self.case_timeout - used)
+            seconds = min(self.case_timeout - used, self.deadline - start)
+            step: StepResult = self._ask(Question(what, (case,), options or {}), seconds)
         except _Gone as gone:
             self.close()
-            return StepResult(status=gone.status, reason=str(gone), usable=False)
+            late = gone.status == "timeout" and time.monotonic() >= self.deadline
+            return StepResult(status=gone.status, reason=_LATE if late else str(gone), usable=False)
         finally:
             self._used[case] = used + time.monotonic() - start
         if not step.usable or step.capture_failed:

@@ -18,6 +18,7 @@ _STOPS = {
     "seconds": "the time of the case was over",
     "samples": "there were enough samples",
     "rounds": "all rounds were done",
+    "deadline": "the run's time was over after some of the rounds",
 }
 _SAMPLES = (
     "Samples behind the numbers. The spread is p80 less p20 over the median; outliers are marked and kept; tainted are "

@@ -5,6 +5,9 @@ import random
 from collections.abc import Callable
 
 import pytest
+
+pytest.importorskip("scipy")
+
 from scipy.stats import binom
 
 from bench.samples import half_width, median_interval, outliers

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+pytest.importorskip("hypothesis")
+
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 

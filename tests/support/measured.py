@@ -11,7 +11,8 @@ from bench.device.device import chip_of, device_name
 from bench.device.timing import Timing
 from bench.measure.runner import Runner
 from bench.results.columns import COLUMNS, Row
-from bench.run.schedule import Conduct, Schedule
+from bench.run.conduct import Conduct
+from bench.run.schedule import Schedule
 
 TIMING = Timing(seconds=0.0, warmup_seconds=0.0, block_seconds=0.0)
 MEASURED = {"latency_ms", "latency_p20_ms", "latency_p80_ms", "samples", "images_per_s", "tflops", "gbps", "peak_mib"}

@@ -14,9 +14,9 @@ import torch
 
 from bench.case.case import Case
 from bench.device.timing import Timing
+from bench.run.conduct import Conduct
 from bench.run.executors import Executor, LocalExecutor, Seat, executor_of
 from bench.run.run import Reporter, Target, measure_run
-from bench.run.schedule import Conduct
 from bench.run.slot import Slot
 from tests.support.bench_cases import case
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from bench.case.case import Case
+from bench.case.case import Case, grouped
+from bench.case.parts import GPU_PARTS, by_part
 from bench.case.sweeps import SWEEPS, expand
-from bench.commands import gpu
+from bench.commands import gpu, gpu_tests
 from bench.commands import run as run_command
+from bench.commands.gpu_tests import Proof
 from bench.measure.ahead import Outcome
 from bench.measure.runner import Runner, StepResult
 from tests.support.bench_cases import CPU, case
@@ -24,13 +27,18 @@ SMALL = [case("unfold"), case("chunked", m=3), case("copy", m=3)]
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A GPU that is this CPU, with a small sweep; what was called, and what pytest is to end with."""
-    state: dict[str, Any] = {"commands": [], "pytest": 0, "cases": SMALL}
+    """A GPU that is this CPU, with a small sweep; what was called, and what its tests are to give."""
+    state: dict[str, Any] = {"commands": [], "tested": Proof("passed in 1 s", clean=True), "cases": SMALL}
     really = subprocess.run
 
     def run(command: list[str], **options: Any) -> Any:
         state["commands"].append(command[1:])
-        return SimpleNamespace(returncode=state["pytest"]) if "pytest" in command else really(command, **options)
+        return really(command, **options)
+
+    def tested(seconds: float) -> Proof:
+        state["commands"].append(["pytest", seconds])
+        proof: Proof = state["tested"]
+        return proof
 
     def compiled(tasks: Iterable[object], seconds: float) -> Outcome:
         state["ahead"] = seconds
@@ -38,12 +46,11 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr("bench.run.slot.Worker", InProcess)
-    monkeypatch.setattr(gpu, "Worker", InProcess)
     monkeypatch.setattr(gpu, "_DEVICE", CPU)
     monkeypatch.setattr(gpu, "expand", lambda *_: state["cases"])
     monkeypatch.setattr(gpu, "compile_ahead", compiled)
-    for module in (gpu, run_command):
-        monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(gpu, "run_tests", tested)
+    monkeypatch.setattr(run_command, "subprocess", SimpleNamespace(run=run))
     return state
 
 
@@ -62,10 +69,11 @@ def test_without_a_gpu_it_says_so_in_a_line(invoke: Invoke, tmp_path: Path) -> N
 def test_a_dry_run_needs_no_gpu(invoke: Invoke, tmp_path: Path) -> None:
     code, out, error = invoke("gpu", "--dry-run")
     assert (code, error) == (0, "")
-    lines, cases = out.splitlines(), expand(SWEEPS["gpu"], {})
-    assert len(lines) == len(cases) + 1
+    lines, parts = out.splitlines(), by_part(expand(SWEEPS["gpu"], {}), GPU_PARTS)
+    cases = [one for of_part in parts.values() for one in of_part]
+    assert len(lines) == len(cases) + 2
     assert lines[0] == f"[1/{len(cases)}] {cases[0].label()}"
-    assert lines[-1].startswith(f"{len(cases)} cases of {len({(one.problem, one.scope) for one in cases})} problems")
+    assert lines[-1].startswith(f"{len(cases)} cases of {len(grouped(cases))} problems")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -75,9 +83,9 @@ def test_tests_then_compilation_then_the_sweep_then_the_report(
     code, out, error = invoke("gpu", "--out", tmp_path / "run", "--minutes", "10")
     assert (code, error) == (0, "")
     tests, report = pretended["commands"]
-    assert tests[:4] == ["-m", "pytest", "-m", "gpu"]
+    assert tests == ["pytest", 300.0]
     assert report == ["-m", "reports", str(tmp_path / "run")]
-    assert pretended["ahead"] == 240
+    assert pretended["ahead"] == 180
     assert [row["status"] for row in rows_of(tmp_path / "run")] == ["ok"] * 3
     environment = json.loads((tmp_path / "run" / "environment.json").read_text(encoding="utf-8"))
     assert environment["gpu_tests"].startswith("passed in")
@@ -85,12 +93,29 @@ def test_tests_then_compilation_then_the_sweep_then_the_report(
     assert out.splitlines()[-1].startswith(f"3 cases and their report are in {tmp_path / 'run'}")
 
 
-def test_red_tests_stop_it(invoke: Invoke, tmp_path: Path, pretended: dict[str, Any]) -> None:
-    pretended["pytest"] = 1
+def test_red_tests_mark_the_run(invoke: Invoke, tmp_path: Path, pretended: dict[str, Any]) -> None:
+    pretended["tested"] = Proof("failed: pytest ended with 1", clean=False)
     code, _, error = invoke("gpu", "--out", tmp_path / "run")
-    assert (code, len(pretended["commands"])) == (1, 1)
-    assert error == "error: the GPU's tests are red (pytest ended with 1): nothing is measured\n"
-    assert list((tmp_path / "run").iterdir()) == []
+    assert (code, len(pretended["commands"])) == (1, 2)
+    assert error.startswith("warning: the GPU's tests: failed: pytest ended with 1")
+    assert [row["status"] for row in rows_of(tmp_path / "run")] == ["ok"] * 3
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text(encoding="utf-8"))
+    assert environment["gpu_tests"] == "failed: pytest ended with 1"
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "clean"),
+    [
+        ("print('3 passed in 1s')", "passed in", True),
+        ("print('3 passed, 1 warning in 1s')", "passed with warnings", False),
+        ("print('1 failed'); raise SystemExit(1)", "failed: pytest ended with 1, '1 failed'", False),
+        ("import time; time.sleep(60)", "not finished within 1 s", False),
+    ],
+)
+def test_what_becomes_of_the_tests(script: str, words: str, clean: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_tests, "COMMAND", (sys.executable, "-c", script))
+    tested = gpu_tests.run_tests(1.0 if "sleep" in script else 60.0)
+    assert (tested.words.startswith(words), tested.clean) == (True, clean), tested.words
 
 
 def test_without_tests_the_run_says_so(invoke: Invoke, tmp_path: Path, pretended: dict[str, Any]) -> None:

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip("sklearn")
+
 from sklearn.datasets import load_digits
 
 from bench.errors import UsageError

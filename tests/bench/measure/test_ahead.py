@@ -28,8 +28,10 @@ def test_a_problem_is_compiled_once() -> None:
 
 def test_what_is_unsupported_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernels.implementations.triton_fused.launch.interpreting", lambda: False)
-    assert compilations_of([case("triton")], CPU) == []
-    assert compilations_of([case("triton")], torch.device("meta")) == []
+    (task,) = compilations_of([case("triton")], CPU)
+    monkeypatch.setattr("bench.measure.ahead.draw", lambda *_: pytest.fail("a refused problem is not drawn"))
+    assert compile_one(task) is None
+    assert compile_one(compilations_of([case("triton")], torch.device("meta"))[0]) is None
 
 
 def test_a_task_runs_forward_and_backward(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from bench.case.case import Case
 from bench.device.timing import Timing
 from bench.errors import WorkerError
 from bench.measure.runner import StepResult
+from bench.run.conduct import Conduct
 from bench.run.messages import Question, Setup
-from bench.run.schedule import CaseResult, Conduct, Schedule
+from bench.run.schedule import CaseResult, Schedule
 from bench.run.worker import Worker
 from tests.support.bench_cases import case
 from tests.support.planted import WRONG

@@ -12,7 +12,8 @@ from bench.device.timing import Timing
 from bench.errors import UsageError
 from bench.measure.runner import StepResult
 from bench.results.columns import Row
-from bench.run.schedule import Conduct, Schedule, order_of_round
+from bench.run.conduct import Conduct
+from bench.run.schedule import Schedule, order_of_round
 from bench.samples import Block, Latency, Reading, joined
 from tests.support.bench_cases import case
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pytest
+
+pytest.importorskip("scipy")
+
 from scipy import stats
 
 from bench.learn.variants import VARIANTS
