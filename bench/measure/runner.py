@@ -27,6 +27,7 @@ from ..results.columns import Row
 from ..samples import Latency
 from .preflight import predicted_mib, refusal
 from .prepared import Prepared, callable_of, prepare
+from .recheck import recheck
 
 _MIB = 2**20
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -66,6 +67,9 @@ class CaseRunner(Protocol):
     def round(self, case: Case) -> StepResult:
         """Take the samples of one round of a prepared case."""
 
+    def recheck(self, case: Case) -> StepResult:
+        """Check the results of what was timed, once all rounds are over, on inputs drawn anew."""
+
     def fits(self, case: Case) -> StepResult:
         """Call a case once, prepared or not, neither checked nor timed: whether the memory is enough for it."""
 
@@ -100,9 +104,13 @@ class Runner:
 
     def round(self, case: Case, *, capture: bool = True) -> StepResult:
         """Take the samples of one round; with `capture`, a short call may be replayed from a CUDA graph."""
-        # A kept graph is of another stream, and cannot be captured; a network is timed with its launches, as it is run.
-        capture = capture and case.mode != "backward" and case.scope != "network"
+        capture = capture and _may_be_captured(case)
         return self._guarded(lambda *known: self._sample(*known, capture=capture), case)
+
+    def recheck(self, case: Case, *, capture: bool = True) -> StepResult:
+        """Check what was timed on inputs drawn anew: "incorrect" is the status where its results are not believed."""
+        capture = capture and _may_be_captured(case)
+        return self._guarded(lambda *known: self._confirm(*known, capture=capture), case)
 
     def fits(self, case: Case) -> StepResult:
         """Call a case once: "out_of_memory" is the status where the memory is not enough."""
@@ -160,6 +168,15 @@ class Runner:
         timed()  # in a worker that took over, what was compiled has to be loaded first
         return measure(timed, self.device, self.timing, case.cache, capture=capture)
 
+    def _confirm(self, case: Case, columns: Row, *, capture: bool) -> StepResult:
+        if case.yardstick is None:
+            prepared = self._drawn(case)
+            reason = recheck(case, prepared, lambda: prepared.timed(case), self.device, capture=capture)
+            if reason is not None:
+                self._prepared = None  # whose inputs may be what was tampered with
+                raise _Refused("incorrect", reason)
+        return StepResult(columns, capture_failed=bool(capture_failures))
+
     def _try(self, case: Case, columns: Row) -> StepResult:
         # Nothing of the case before may take memory, nor of this one for the next.
         self._prepared = None
@@ -180,6 +197,10 @@ class Runner:
         if checked not in prepared.errors:
             first = first_call(lambda: prepared.timed(case), self.device)
             prepared.errors[checked] = prepared.error(case)
+            changed = prepared.changed()
+            if changed is not None:
+                self._prepared = None
+                raise _Refused("incorrect", changed)
         error = prepared.errors[checked]
         columns["error"] = None if math.isnan(error.value) else error.value
         if not error.value <= error.tolerance:
@@ -198,6 +219,11 @@ class Runner:
         free_mib = free_bytes(self.device) / _MIB
         if self.device.type == "cpu" and needed_mib > free_mib:
             raise _Refused("out_of_memory", f"predicted {needed_mib:.0f} MiB, {free_mib:.0f} MiB are free: not tried")
+
+
+def _may_be_captured(case: Case) -> bool:
+    """Not a kept graph, which is of another stream, nor a network, which is timed with its launches, as it is run."""
+    return case.mode != "backward" and case.scope != "network"
 
 
 def still_usable(device: torch.device) -> bool:

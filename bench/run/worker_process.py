@@ -42,7 +42,7 @@ def main() -> None:
     limit(device, setup.memory_mib, setup.sharing)
     forbid_tf32()
     runner = Runner(device, setup.timing)
-    offered = {"prepare": runner.prepare, "round": runner.round, "fits": runner.fits}
+    offered = {name: getattr(runner, name) for name in ("prepare", "round", "recheck", "fits")}
     connection.send(Answer())
     serve(connection, {**offered, "call": lambda function, *a: function(*a)})
 

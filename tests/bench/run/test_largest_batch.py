@@ -45,6 +45,9 @@ class Limited:
     def round(self, _: Case) -> StepResult:
         raise AssertionError
 
+    def recheck(self, _: Case) -> StepResult:
+        raise AssertionError
+
     def fits(self, one: Case) -> StepResult:
         self.tried.append(one)
         return StepResult() if one.problem.batch <= self.most else StepResult(status=self.beyond, reason="too large")

@@ -19,6 +19,8 @@ class Recorder:
     def __init__(self) -> None:
         self.prepared: list[Case] = []
         self.rounds: list[Case] = []
+        self.rechecked: list[tuple[Case, int]] = []
+        self.wrong: list[Case] = []
 
     def prepare(self, one: Case) -> StepResult:
         self.prepared.append(one)
@@ -29,6 +31,11 @@ class Recorder:
         sample = float(len(self.rounds))
         block = Block([sample, sample], "seconds", Reading(sm_mhz=1000 + len(self.rounds)))
         return StepResult(latency=Latency([block], 0.01, "wall", [sample], 0.5, [block]))
+
+    def recheck(self, one: Case) -> StepResult:
+        self.rechecked.append((one, len(self.rounds)))
+        wrong = one in self.wrong
+        return StepResult(status="incorrect", reason="kept from before") if wrong else StepResult()
 
     def fits(self, one: Case) -> StepResult:
         return StepResult() if one.problem.batch <= 9 else StepResult(status="out_of_memory", reason="9 images fit")
@@ -84,3 +91,14 @@ def test_problems_do_not_mix() -> None:
     assert {one.problem.m for one in steps.rounds[:24]} == {4}
     assert {one.problem.m for one in steps.rounds[24:]} == {2}
     assert steps.prepared == cases
+
+
+def test_results_are_checked_again_after_the_last_round() -> None:
+    steps = Recorder()
+    steps.wrong = CASES[1:2]
+    result = list(Schedule(steps, Conduct(Timing())).run(CASES))
+    assert steps.rechecked == [(one, 24) for one in CASES]
+    wrong = result[1].row
+    assert (wrong["status"], wrong["reason"], wrong.get("latency_ms")) == ("incorrect", "kept from before", None)
+    assert result[1].rounds == []
+    assert [one.status for one in result].count("ok") == len(CASES) - 1
