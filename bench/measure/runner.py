@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from kernels import describe_settings, free_bytes
+from kernels import describe_binary, describe_settings, free_bytes
 
 from ..case.case import Case
 from ..device.nvml import telemetry_of
@@ -149,6 +149,8 @@ class Runner:
             columns["inputs_mib"] = inputs_mib(self._drawn(case).inputs(case))
         timed = self._timed(case)
         timed()
+        if case.yardstick is None and case.scope != "network":
+            columns["binary"] = describe_binary(case.implementation, case.problem, self.device, backward=case.backward)
         if unmeasurable(self.device) is None:
             columns |= weigh(timed, self.device).columns()
         # Once, and not in every round, as its window is long.

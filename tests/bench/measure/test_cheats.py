@@ -21,7 +21,7 @@ from tests.support.bench_cases import CPU, case
 from tests.support.measured import Measured
 
 RIGHT: Any = chunked.run
-Run = Callable[..., Tensor]
+Run = Callable[..., Any]
 # Calls of the first call and of the check before timing.
 HONEST_CALLS = 2
 
@@ -46,7 +46,7 @@ def kept(_: pytest.MonkeyPatch) -> Run:
     """Keeps its output for the next call with tensors at the same places."""
     outputs: dict[Any, Tensor] = {}
 
-    def run(problem: Any, *tensors: Tensor, **options: Any) -> Tensor:
+    def run(problem: Any, *tensors: Tensor, **options: Any) -> Any:
         key = torch.is_grad_enabled(), *(tensor.data_ptr() for tensor in tensors)
         if key not in outputs:
             outputs[key] = RIGHT(problem, *tensors, **options)
@@ -56,7 +56,7 @@ def kept(_: pytest.MonkeyPatch) -> Run:
 
 
 def lazy(_: pytest.MonkeyPatch) -> Run:
-    def run(problem: Any, *tensors: Tensor, **options: Any) -> Tensor:
+    def run(problem: Any, *tensors: Tensor, **options: Any) -> Any:
         return Lazy.of(lambda: RIGHT(problem, *tensors, **options), tensors[2])
 
     return run
@@ -68,7 +68,7 @@ def threaded(start: Callable[[Callable[[], None]], object]) -> Callable[[pytest.
     def cheat(_: pytest.MonkeyPatch) -> Run:
         calls: list[Any] = []
 
-        def run(problem: Any, *tensors: Tensor, **options: Any) -> Tensor:
+        def run(problem: Any, *tensors: Tensor, **options: Any) -> Any:
             calls.append(tensors)
             if len(calls) <= HONEST_CALLS:
                 return RIGHT(problem, *tensors, **options)
@@ -95,7 +95,7 @@ def slower_clock(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Makes time pass ten times more slowly."""
     clock = time.perf_counter
 
-    def run(*arguments: Any, **options: Any) -> Tensor:
+    def run(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(time, "perf_counter", lambda: clock() / 10)
         return RIGHT(*arguments, **options)
 
@@ -110,7 +110,7 @@ def clock_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(time, "perf_counter", clock)
         return clock() - 1e-4
 
-    def run(*arguments: Any, **options: Any) -> Tensor:
+    def run(*arguments: Any, **options: Any) -> Any:
         out = RIGHT(*arguments, **options)
         monkeypatch.setattr(time, "perf_counter", lie)
         return out
@@ -121,7 +121,7 @@ def clock_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> Run:
 def shorter_events(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Makes every time between two events a microsecond."""
 
-    def run(*arguments: Any, **options: Any) -> Tensor:
+    def run(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(torch.cuda.Event, "elapsed_time", lambda *_: 1e-3)
         return RIGHT(*arguments, **options)
 
@@ -134,7 +134,7 @@ def changing(which: int, from_call: int) -> Callable[[pytest.MonkeyPatch], Run]:
     def cheat(_: pytest.MonkeyPatch) -> Run:
         calls: list[int] = []
 
-        def run(problem: Any, *tensors: Tensor, **options: Any) -> Tensor:
+        def run(problem: Any, *tensors: Tensor, **options: Any) -> Any:
             calls.append(len(calls))
             if len(calls) >= from_call:
                 tensors[which].data.zero_()
@@ -149,7 +149,7 @@ def right_at_first(_: pytest.MonkeyPatch) -> Run:
     """Counts its calls: the first ones are checked."""
     calls: list[int] = []
 
-    def run(*arguments: Any, **options: Any) -> Tensor:
+    def run(*arguments: Any, **options: Any) -> Any:
         calls.append(len(calls))
         return RIGHT(*arguments, **options) * (1.0 if len(calls) <= HONEST_CALLS else 0.5)
 
@@ -159,7 +159,7 @@ def right_at_first(_: pytest.MonkeyPatch) -> Run:
 def right_when_seen(_: pytest.MonkeyPatch) -> Run:
     """Looks for the check among its callers."""
 
-    def run(*arguments: Any, **options: Any) -> Tensor:
+    def run(*arguments: Any, **options: Any) -> Any:
         frame: Any = sys._getframe()
         names = set()
         while frame is not None:
@@ -224,7 +224,7 @@ def wrong_gradient(which: int) -> Run:
     """Half the gradient of one input, from the third call on."""
     calls: list[int] = []
 
-    def run(problem: Any, *tensors: Tensor, **options: Any) -> Tensor:
+    def run(problem: Any, *tensors: Tensor, **options: Any) -> Any:
         calls.append(len(calls))
         given = list(tensors)
         if len(calls) > HONEST_CALLS:
@@ -311,7 +311,7 @@ def test_a_clock_is_held_against_another(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_side_stream_is_found(monkeypatch: pytest.MonkeyPatch, *, waits: bool) -> None:
     device, calls = torch.device("cuda"), []
 
-    def run(problem: Any, *tensors: Tensor, **options: Any) -> Tensor:
+    def run(problem: Any, *tensors: Tensor, **options: Any) -> Any:
         calls.append(tensors)
         if len(calls) <= HONEST_CALLS:
             return RIGHT(problem, *tensors, **options)
