@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .registry import (
         IMPLEMENTATIONS,
         Implementation,
+        describe_binary,
         describe_settings,
         predicted_bytes,
         resolve,
@@ -78,6 +79,7 @@ __all__ = [
     "build_network",
     "compile_fused",
     "convolution_stem",
+    "describe_binary",
     "describe_settings",
     "free_bytes",
     "local_relation",

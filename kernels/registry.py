@@ -36,6 +36,13 @@ class TellsSettings(ImplementationModule, Protocol):
         """Tell in a line what launch settings a problem is run with."""
 
 
+class TellsBinary(ImplementationModule, Protocol):
+    """What a module that launches binaries of its own offers beside."""
+
+    def describe_binary(self, problem: Problem, device: "torch.device", *, backward: bool) -> str | None:
+        """Tell the hash of the binaries that a problem was run with; None where nothing was launched."""
+
+
 @dataclass(frozen=True)
 class Implementation:
     """A module that computes the operator, what it is, and what sets it apart.
@@ -47,6 +54,7 @@ class Implementation:
         transformable: Whether it is made of torch's own operators throughout, so that torch.func can transform it and
             it can be differentiated at will.
         has_settings: Whether the module tells by `describe_settings` what launch settings it chose.
+        has_binary: Whether it tells by `describe_binary` which binaries ran.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Implementation:
     options: frozenset[str] = frozenset()
     transformable: bool = False
     has_settings: bool = False
+    has_binary: bool = False
 
     @property
     def module(self) -> ImplementationModule:
@@ -71,9 +80,14 @@ class Implementation:
 # which takes every case, is there to be measured beside the others and is never chosen.
 IMPLEMENTATIONS = {
     "triton": Implementation(
-        "triton_fused", "one fused Triton kernel forward, two gather kernels backward", has_settings=True
+        "triton_fused",
+        "one fused Triton kernel forward, two gather kernels backward",
+        has_settings=True,
+        has_binary=True,
     ),
-    "native": Implementation("native", "C++ for CPUs, forward and backward a pass each, compiled at first use"),
+    "native": Implementation(
+        "native", "C++ for CPUs, forward and backward a pass each, compiled at first use", has_binary=True
+    ),
     "compiled": Implementation("compiled", "torch.compile of sums over views of the windows"),
     "chunked": Implementation("chunked", "unfold in chunks under a memory budget", frozenset({"memory_budget"})),
     "unfold": Implementation("unfold", "plain PyTorch, every window unfolded: the baseline", transformable=True),
@@ -114,6 +128,19 @@ def describe_settings(name: str, problem: Problem, device: "torch.device | str",
         return None
     module: TellsSettings = IMPLEMENTATIONS[name].module  # type: ignore[assignment]
     return module.describe_settings(problem, _device(device), backward=backward)
+
+
+def describe_binary(name: str, problem: Problem, device: "torch.device | str", *, backward: bool) -> str | None:
+    """The hash of the binaries that an implementation has run a problem with in this process, or None.
+
+    Raises:
+        ValueError: There is no implementation of that name.
+    """
+    require_choice("implementation", name, tuple(IMPLEMENTATIONS))
+    if not IMPLEMENTATIONS[name].has_binary:
+        return None
+    module: TellsBinary = IMPLEMENTATIONS[name].module  # type: ignore[assignment]
+    return module.describe_binary(problem, _device(device), backward=backward)
 
 
 def resolve(problem: Problem, device: "torch.device | str", *, backward: bool = True) -> str:

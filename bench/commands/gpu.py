@@ -12,6 +12,7 @@ import typer
 from ..case.case import Case, grouped
 from ..case.parts import GPU_PARTS, by_part
 from ..case.sweeps import SWEEPS, expand
+from ..device.device import require_device
 from ..device.timing import Timing
 from ..errors import Exit, UsageError
 from ..measure.ahead import COMPILED, compilations_of, compile_ahead
@@ -51,6 +52,7 @@ def run_gpu(out: Path | None, minutes: float, *, tests: bool, resume: bool) -> E
     target = target_of(out, "gpu", (), resume=resume)
     if not torch.cuda.device_count():
         raise UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases")
+    require_device(str(_DEVICE))
     parts = _left(target, by_part(expand(SWEEPS["gpu"], {}), GPU_PARTS))
     typer.echo(_shares(minutes, tests=tests))
     tested = _tested(target) if tests else Proof("skipped", clean=True)

@@ -12,6 +12,8 @@ from .workloads import BATCHED, Tensors, Workload, build, image_of
 # Relative error ‖a − b‖ / ‖b‖ above which a case is not timed. Zeros score 1, neighbours mixed up about 1.
 TOLERANCES = {"float64": 1e-10, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -64,3 +66,31 @@ def largest_error(found: Tensors, expected: Tensors) -> float:
     pairs = [(found[name].double(), reference) for name, reference in expected.items()]
     errors = [(a - b).norm() / b.norm().clamp_min(torch.finfo(b.dtype).tiny) for a, b in pairs]
     return float(torch.stack(errors).max())
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Checksums of tensors by name, to find out whether anybody has written into them since."""
+
+    tensors: Tensors
+    sums: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, tensors: Tensors) -> "Fingerprints":
+        """The checksums now."""
+        return cls(tensors, {name: _sums(tensor) for name, tensor in tensors.items()})
+
+    def changed(self) -> str | None:
+        """Which tensors hold other bits than they did, in a sentence, or None."""
+        found = [name for name, tensor in self.tensors.items() if _sums(tensor) != self.sums[name]]
+        return f"the inputs were changed in place: {' and '.join(found)}" if found else None
+
+
+def _sums(tensor: Tensor) -> tuple[int, ...]:
+    """The sums of a tensor's bits as integers, modulo 2⁶⁴, over either half of its dimensions, weighted by place."""
+    bits = tensor.detach().view(_INTEGERS[tensor.element_size()])
+    half, sums = max(1, tensor.dim() // 2), []
+    for dims in (range(half), range(half, tensor.dim())):
+        partial = bits.sum(dim=tuple(dims), dtype=torch.int64).flatten() if dims else bits.flatten().long()
+        sums.append(int((partial * torch.arange(1, len(partial) + 1, device=tensor.device)).sum()))
+    return tuple(sums)

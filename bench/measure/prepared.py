@@ -1,7 +1,8 @@
 """What cases that pose the same share while they are measured: tensors, and what these give in float64."""
 
+import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -12,10 +13,13 @@ from kernels import Problem
 
 from ..case.case import Case
 from ..device.timing import Call
-from .check import TOLERANCES, Error, Expected, error_of, expect
+from .check import TOLERANCES, Error, Expected, Fingerprints, error_of, expect, largest_error
 from .prepared_network import PreparedNetworks
-from .workloads import Tensors, build, call, draw, layer_parts
+from .workloads import BATCHED, Tensors, build, call, draw, draw_anew, layer_parts
 from .yardsticks import TIMED
+
+# Elements of one image's windows above which one image is checked after timing.
+_LARGE = 2**24
 
 
 class Prepared(Protocol):
@@ -35,6 +39,21 @@ class Prepared(Protocol):
     def error(self, case: Case) -> Error:
         """Compare a case's results with those in float64."""
 
+    def changed(self) -> str | None:
+        """Which inputs are no longer as they were drawn, in a sentence, or None."""
+
+    def renew(self, case: Case) -> None:
+        """Write other numbers into the inputs, as many as are checked after timing, until `restore`."""
+
+    def restore(self) -> None:
+        """Write back what `renew` has overwritten."""
+
+    def checked(self, case: Case, returned: object) -> Tensors:
+        """Copies of what is checked of the results of a timed call, by name."""
+
+    def judge(self, case: Case, copies: Tensors) -> Error:
+        """Compare such copies, made of the other numbers, with what these give in float64."""
+
 
 @dataclass
 class PreparedProblem:
@@ -47,6 +66,8 @@ class PreparedProblem:
 
     def __post_init__(self) -> None:
         self.tensors: Tensors = draw(self.problem, self.scope, self.device)
+        self._drawn = Fingerprints.of(self.tensors)
+        self._kept: Tensors = {}
 
     @cached_property
     def expected(self) -> Expected:
@@ -74,6 +95,67 @@ class PreparedProblem:
         """The largest relative error of the output and, where gradients are taken, of these."""
         workload = build(self.problem, self.scope, self.tensors, case.implementation)
         return Error(error_of(workload, self.expected, backward=case.backward), TOLERANCES[self.problem.dtype])
+
+    def changed(self) -> str | None:
+        """Which of the drawn tensors are not what they were."""
+        return self._drawn.changed()
+
+    @cached_property
+    def _images(self) -> Tensor:
+        """The places of the images that are checked after timing: any two, or one where windows fill much memory."""
+        p = self.problem
+        large = p.channels * p.kernel_size**2 * p.out_height * p.out_width > _LARGE
+        chance = random.Random(repr(p))  # noqa: S311  which images, no secret
+        places = chance.sample(range(p.batch), min(p.batch, 1 if large else 2))
+        return torch.tensor(sorted(places), device=self.device)
+
+    @cached_property
+    def _anew(self) -> tuple[Tensors, Expected]:
+        """The other numbers of these images, and what they give in float64."""
+        problem = replace(self.problem, batch=len(self._images))
+        tensors = draw_anew(problem, self.scope, self.device)
+        return tensors, expect(problem, self.scope, tensors)
+
+    def renew(self, case: Case) -> None:
+        """Write into the tensors themselves. No other image then adds to a gradient that all images share."""
+        for name, numbers in self._anew[0].items():
+            tensor = self.tensors[name]
+            if name == "grad_out" and not case.backward:
+                continue
+            if name == "grad_out":
+                self._kept[name] = tensor.clone()
+                tensor.zero_().index_copy_(0, self._images, numbers)
+            elif name in BATCHED:
+                self._kept[name] = tensor.index_select(0, self._images)
+                tensor.index_copy_(0, self._images, numbers)
+            else:
+                self._kept[name] = tensor.clone()
+                tensor.copy_(numbers)
+
+    def restore(self) -> None:
+        """As they were drawn."""
+        while self._kept:
+            name, numbers = self._kept.popitem()
+            if name in BATCHED - {"grad_out"}:
+                self.tensors[name].index_copy_(0, self._images, numbers)
+            else:
+                self.tensors[name].copy_(numbers)
+
+    def checked(self, case: Case, returned: object) -> Tensors:
+        """The output or the gradients: of the images that are checked, or of what all images share."""
+        names = ["out"] if case.mode == "forward" else [name for name in self.tensors if name != "grad_out"]
+        found = dict(zip(names, returned if isinstance(returned, tuple) else (returned,), strict=True))
+        batched = {"out", *BATCHED}
+        return {
+            name: one.detach().index_select(0, self._images) if name in batched else one.detach().clone()
+            for name, one in found.items()
+        }
+
+    def judge(self, _: Case, copies: Tensors) -> Error:
+        """The largest relative error of the copies."""
+        expected = self._anew[1]
+        references = {name: one for name, one in {"out": expected.out, **expected.grads}.items() if name in copies}
+        return Error(largest_error(copies, references), TOLERANCES[self.problem.dtype])
 
 
 def prepare(case: Case, device: torch.device) -> Prepared:

@@ -16,7 +16,7 @@ from kernels import BottleneckNet, Problem, lr_net, resnet
 
 from ..case.case import Case
 from ..device.timing import Call
-from .check import TOLERANCES, Error, Expected, largest_error
+from .check import TOLERANCES, Error, Expected, Fingerprints, largest_error
 from .workloads import MEMORY_FORMATS, Tensors
 
 CLASSES = 1000
@@ -57,12 +57,24 @@ class PreparedNetworks:
         self.labels: Tensor = torch.randint(0, CLASSES, (p.batch,), generator=generator, device=place)
         # The first and the last image.
         self._checked = torch.tensor(sorted({0, p.batch - 1}), device=self.device)
+        anew = torch.randn((len(self._checked), *self.images.shape[1:]), generator=generator, device=place)
+        self._images_anew: Tensor = anew.to(self._dtype)
+        self._images_before: Tensor | None = None
+        self._fingerprints = Fingerprints.of({"images": self.images, "labels": self.labels})
 
     @cached_property
     def expected(self) -> Expected:
         """The checked images' logits, and their loss's gradients by kind of weight, in float64."""
+        return self._expect(self.images[self._checked])
+
+    @cached_property
+    def _expected_anew(self) -> Expected:
+        """The same of the images that are drawn anew."""
+        return self._expect(self._images_anew)
+
+    def _expect(self, images: Tensor) -> Expected:
         network = self._drawn("unfold").double().eval()
-        out = network(self.images[self._checked].double())
+        out = network(images.double())
         loss = cross_entropy(out, self.labels[self._checked])
         return Expected(out.detach(), self._gradients(network, loss))
 
@@ -88,10 +100,49 @@ class PreparedNetworks:
         network = self._network(case.implementation)
         network.load_state_dict(self._start)
         if not case.backward:
-            return self._of_logits(self._inference(case)())
-        out = self._logits(network.eval(), self._run(case))
+            return self._of_logits(self.checked(case, self._inference(case)()), self.expected)
+        return self._of_training(case, self.expected)
+
+    def changed(self) -> str | None:
+        """Whether images or labels are not what they were; weights change in training."""
+        return self._fingerprints.changed()
+
+    def renew(self, case: Case) -> None:
+        """Other images in the places of the first and the last, and the weights of the start."""
+        self._network(case.implementation).load_state_dict(self._start)
+        self._images_before = self.images[self._checked]
+        self.images.index_copy_(0, self._checked, self._images_anew)
+
+    def restore(self) -> None:
+        """The images as they were drawn."""
+        if self._images_before is not None:
+            self.images.index_copy_(0, self._checked, self._images_before)
+            self._images_before = None
+
+    def checked(self, case: Case, returned: object) -> Tensors:
+        """The logits of the first and the last image; nothing of a training step, which returns nothing."""
+        if case.backward:
+            return {}
+        out: Tensor = returned  # type: ignore[assignment]
+        return {"": out.detach()[self._checked]}
+
+    def judge(self, case: Case, copies: Tensors) -> Error:
+        """The copied logits' error; of training, that of logits and gradients taken once more, as before timing."""
+        if not case.backward:
+            return self._of_logits(copies, self._expected_anew)
+        self._network(case.implementation).load_state_dict(self._start)
+        return self._of_training(case, self._expected_anew)
+
+    def _of_training(self, case: Case, expected: Expected) -> Error:
+        """The error of logits or of gradients, whichever is larger beside what it may be."""
+        network = self._network(case.implementation).eval()
+        out = self._logits(network, self._run(case))
         loss = cross_entropy(out.to(self._dtype)[self._checked], self.labels[self._checked])
-        errors = (self._of_logits(out), self._of_gradients(self._gradients(network, loss)))
+        found = largest_error(self._gradients(network, loss), expected.grads)
+        errors = (
+            self._of_logits({"": out.detach()[self._checked]}, expected),
+            Error(found, GRADIENT_TOLERANCES[self.problem.dtype]),
+        )
         return max(errors, key=lambda error: math.inf if math.isnan(error.value) else error.value / error.tolerance)
 
     def _inference(self, case: Case) -> Callable[[], Tensor]:
@@ -175,12 +226,8 @@ class PreparedNetworks:
             kinds.setdefault(re.sub(r"\d+", "#", name), []).append(grad.double().flatten() / self._scale)
         return {kind: torch.cat(grads) for kind, grads in kinds.items()}
 
-    def _of_logits(self, out: Tensor) -> Error:
-        found = {"": out.detach()[self._checked].double()}
-        return Error(largest_error(found, {"": self.expected.out}), TOLERANCES[self.problem.dtype])
-
-    def _of_gradients(self, found: Tensors) -> Error:
-        return Error(largest_error(found, self.expected.grads), GRADIENT_TOLERANCES[self.problem.dtype])
+    def _of_logits(self, found: Tensors, expected: Expected) -> Error:
+        return Error(largest_error(found, {"": expected.out}), TOLERANCES[self.problem.dtype])
 
 
 def relation_network(problem: Problem, depth: int, implementation: str, device: torch.device | str) -> BottleneckNet:

@@ -1,13 +1,12 @@
 """The steps that measuring a case is made of, in the process that measures. A failure is a result, no exception."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 
-from kernels import describe_settings, free_bytes
+from kernels import describe_binary, describe_settings, free_bytes
 
 from ..case.case import Case
 from ..device.device import forbid_tf32
@@ -28,49 +27,13 @@ from ..results.columns import Row
 from ..samples import Latency
 from .preflight import predicted_mib, refusal
 from .prepared import Prepared, callable_of, prepare
+from .recheck import recheck
+from .steps import StepResult
 
 _MIB = 2**20
 # The name of a case as a whole beside those of its parts.
 _WHOLE = ""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a step gave.
-
-    Args:
-        columns: Columns of the case's row.
-        status: Set where the case ends here: what became of it.
-        reason: Why, in a line.
-        latency: The samples of a round.
-        usable: Whether the process can go on; a sticky error of CUDA leaves it unable to.
-        first: The case's first call, where this step made it.
-        capture_failed: Whether the process captures no more CUDA graphs: what comes next belongs in another one.
-        parts: The samples of the case's parts, under the names that their columns begin with.
-    """
-
-    columns: Row = field(default_factory=dict)
-    status: str | None = None
-    reason: str | None = None
-    latency: Latency | None = None
-    usable: bool = True
-    first: FirstCall | None = None
-    capture_failed: bool = False
-    parts: Mapping[str, Latency] = field(default_factory=dict)
-
-
-class CaseRunner(Protocol):
-    """Somebody who takes the steps of cases, here or in another process."""
-
-    def prepare(self, case: Case) -> StepResult:
-        """Refuse a case, or check its results and weigh its memory; nothing is timed."""
-
-    def round(self, case: Case) -> StepResult:
-        """Take the samples of one round of a prepared case."""
-
-    def fits(self, case: Case) -> StepResult:
-        """Call a case once, prepared or not, neither checked nor timed: whether the memory is enough for it."""
 
 
 class _Refused(Exception):  # noqa: N818
@@ -109,9 +72,13 @@ class Runner:
 
     def round(self, case: Case, *, capture: bool = True) -> StepResult:
         """Take the samples of one round; with `capture`, a short call may be replayed from a CUDA graph."""
-        # A kept graph is of another stream, and cannot be captured; a network is timed with its launches, as it is run.
-        capture = capture and case.mode != "backward" and case.scope != "network"
+        capture = capture and _may_be_captured(case)
         return self._guarded(lambda *known: self._sample(*known, capture=capture), case)
+
+    def recheck(self, case: Case, *, capture: bool = True) -> StepResult:
+        """Check what was timed on inputs drawn anew: "incorrect" is the status where its results are not believed."""
+        capture = capture and _may_be_captured(case)
+        return self._guarded(lambda *known: self._confirm(*known, capture=capture), case)
 
     def fits(self, case: Case) -> StepResult:
         """Call a case once: "out_of_memory" is the status where the memory is not enough."""
@@ -153,6 +120,8 @@ class Runner:
             columns["inputs_mib"] = inputs_mib(self._drawn(case).inputs(case))
         timed = self._timed(case)
         timed()
+        if case.yardstick is None and case.scope != "network":
+            columns["binary"] = describe_binary(case.implementation, case.problem, self.device, backward=case.backward)
         if unmeasurable(self.device) is None:
             columns |= weigh(timed, self.device).columns()
         # Once, and not in every round, as its window is long.
@@ -177,6 +146,15 @@ class Runner:
         sampler.round()
         return sampler.latency()
 
+    def _confirm(self, case: Case, columns: Row, *, capture: bool) -> StepResult:
+        if case.yardstick is None:
+            prepared = self._drawn(case)
+            reason = recheck(case, prepared, lambda: prepared.timed(case), self.device, capture=capture)
+            if reason is not None:
+                self._prepared = None  # whose inputs may be what was tampered with
+                raise _Refused("incorrect", reason)
+        return StepResult(columns, capture_failed=bool(capture_failures))
+
     def _try(self, case: Case, columns: Row) -> StepResult:
         # Nothing of the case before may take memory, nor of this one for the next.
         self._prepared = None
@@ -197,6 +175,10 @@ class Runner:
         if checked not in prepared.errors:
             first = first_call(lambda: prepared.timed(case), self.device)
             prepared.errors[checked] = prepared.error(case)
+            changed = prepared.changed()
+            if changed is not None:
+                self._prepared = None
+                raise _Refused("incorrect", changed)
         error = prepared.errors[checked]
         columns["error"] = None if math.isnan(error.value) else error.value
         if not error.value <= error.tolerance:
@@ -216,6 +198,11 @@ class Runner:
         free_mib = free_bytes(self.device) / _MIB
         if self.device.type == "cpu" and needed_mib > free_mib:
             raise _Refused("out_of_memory", f"predicted {needed_mib:.0f} MiB, {free_mib:.0f} MiB are free: not tried")
+
+
+def _may_be_captured(case: Case) -> bool:
+    """Not a kept graph, which is of another stream, nor a network, which is timed with its launches, as it is run."""
+    return case.mode != "backward" and case.scope != "network"
 
 
 def still_usable(device: torch.device) -> bool:

@@ -39,7 +39,16 @@ class Workload:
 
 def draw(problem: Problem, scope: str, device: torch.device) -> Tensors:
     """Random tensors of a problem: N(0, 1), weights of 1×1 convolutions as N(0, 1/C). The same for the same problem."""
-    generator = torch.Generator(device).manual_seed(zlib.crc32(repr((problem, scope)).encode()))
+    return _drawn(problem, scope, device, repr((problem, scope)))
+
+
+def draw_anew(problem: Problem, scope: str, device: torch.device) -> Tensors:
+    """Other tensors of the same kind, to check results after timing."""
+    return _drawn(problem, scope, device, repr(("anew", problem, scope)))
+
+
+def _drawn(problem: Problem, scope: str, device: torch.device, seed: str) -> Tensors:
+    generator = torch.Generator(device).manual_seed(zlib.crc32(seed.encode()))
 
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
         return torch.randn(shape, generator=generator, device=device).mul_(scale)

@@ -9,7 +9,9 @@ from typing import Any
 
 from ..cost.metrics import METRICS
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+# Runs since this version are read, and their newer columns are empty.
+OLDEST_VERSION = 4
 KINDS = ("implementation", "yardstick")
 SCOPES = ("operator", "layer", "network")
 MODES = ("forward", "backward", "forward_backward", "training")
@@ -94,6 +96,7 @@ _OUTCOMES: tuple[Column, ...] = (
     Column("reason", _WORDS, 1, "why, unless it is ok"),
     Column("device", _TEXT, 1, "the model that it was measured on"),
     Column("settings", _WORDS, 2, "launch settings that the implementation chose"),
+    Column("binary", _WORDS, 5, "hash of the kernels' binaries that ran, for those that are ours"),
     Column("error", _NUMBER, 1, "largest relative error against float64, of the output and of all gradients"),
     Column("latency_ms", _NUMBER, 1, "median of the samples"),
     Column("latency_p20_ms", _NUMBER, 1, "first fifth of the samples"),

@@ -144,6 +144,11 @@ def compare(a: Run, b: Run, settings: Judging) -> Comparison:
             f"A yardstick moved by {moved:.1%}, which no change of ours can do: the machine was not the same."
         )
         margin, margin_from = moved, "the yardstick that moved most"
+    alike = [key for key in keys if _same_binaries(a.rows.get(key), b.rows.get(key))]
+    noise = max((_moved(_pair(key, a, b, margin, settings)) for key in alike), default=0.0)
+    if noise > margin:
+        warnings.append(f"A case with equal binaries moved by {noise:.1%}, which is noise: the margin is as wide.")
+        margin, margin_from = noise, "the case with equal binaries that moved most"
     pairs = [_pair(key, a, b, margin, settings) for key in keys]
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     pairs.sort(key=lambda pair: (order[pair.verdict], -(pair.ratio or 0)))
@@ -159,6 +164,16 @@ def _require_shares(settings: Judging) -> None:
 
 def _is_yardstick(key: Key) -> bool:
     return key[PARAMETERS.index("kind")] == "yardstick"
+
+
+def _same_binaries(a: Row | None, b: Row | None) -> bool:
+    """Whether two rows' times are of the same binaries, launched alike on the same device.
+
+    Wall clock is not: it holds the Python in front of them too.
+    """
+    if a is None or b is None or not a.get("binary") or "wall" in (a.get("timer"), b.get("timer")):
+        return False
+    return all(a.get(name) == b.get(name) for name in ("binary", "settings", "device"))
 
 
 def _moved(pair: Pair) -> float:
@@ -195,7 +210,9 @@ def _pair(key: Key, a: Run, b: Run, margin: float, settings: Judging) -> Pair:
     interval = ratio_of_medians(turns_a, turns_b, settings.confidence, seed)
     tainted = [name for name, row in zip("AB", rows, strict=True) if row and row.get("tainted")]
     verdict = UNCLEAR if tainted else _verdict(interval, margin)
-    why = f"throttled in {' and '.join(tainted)}" if tainted else ""
+    why = f"throttled in {' and '.join(tainted)}" if tainted else f"{VERDICTS[verdict]}, {margin:.1%}"
+    if _same_binaries(*rows):
+        verdict, why = SAME, "the binaries are equal: a difference is noise"
     return Pair(key, verdict, a_ms, b_ms, interval.value, interval, why)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunFolderError
-from .columns import COLUMNS, PARAMETERS, SCHEMA_VERSION, Row
+from .columns import COLUMNS, OLDEST_VERSION, PARAMETERS, SCHEMA_VERSION, Row
 
 RUNS = Path("reports", "runs")
 
@@ -95,8 +95,8 @@ class RunFolder:
         _append(self.rows_path, json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")
         _append(self.csv_path, csv_lines([row]))
 
-    def environment(self) -> dict[str, Any]:
-        """What environment.json holds.
+    def environment(self, *, older: bool = False) -> dict[str, Any]:
+        """What environment.json holds; with `older`, also of a run that can be read, though not gone on with.
 
         Raises:
             RunFolderError: The folder has none, it is no JSON object, or another version of the suite wrote it.
@@ -110,7 +110,7 @@ class RunFolder:
         except json.JSONDecodeError as error:
             raise RunFolderError(f"{self.environment_path} is not JSON: {error}") from None
         version = environment.get("schema_version") if isinstance(environment, dict) else None
-        if version != SCHEMA_VERSION:
+        if version not in range(OLDEST_VERSION, SCHEMA_VERSION + 1) or (version != SCHEMA_VERSION and not older):
             raise RunFolderError(
                 f"{self.environment_path} has schema_version {version!r}, and this suite reads {SCHEMA_VERSION}: "
                 "measure the run anew, or read it with the version of the suite that wrote it"

@@ -82,7 +82,7 @@ def read_run(path: Path, *, samples: bool = True) -> Run:
         RunFolderError: The folder holds no run of this version, or neither results.jsonl nor results.csv.
     """
     folder = RunFolder(path)
-    run = Run(path, folder.environment())
+    run = Run(path, folder.environment(older=True))
     if folder.rows_path.exists():
         _read_json_rows(folder.rows_path, run)
     else:
@@ -99,7 +99,7 @@ def row_at(path: Path, line: int) -> Row:
         RunFolderError: The folder holds no run, there is no such line, or it is not a row.
     """
     folder = RunFolder(path)
-    folder.environment()
+    folder.environment(older=True)
     lines = _lines(folder.rows_path)
     if not 1 <= line <= len(lines):
         raise RunFolderError(f"{folder.rows_path} has lines 1 to {len(lines)}, got {line}")
@@ -145,7 +145,8 @@ def _read_csv_rows(path: Path, run: Run) -> None:
     missing = [name for name in _NEEDED if name not in header]
     if missing:
         raise RunFolderError(f"{path} has no column {' and no column '.join(missing)}")
-    absent = [name for name in COLUMNS if name not in header]
+    version = run.environment["schema_version"]
+    absent = [name for name in COLUMNS if name not in header and TABLE[name].since <= version]
     if absent:
         run.warnings.append(f"{path.name} lacks {len(absent)} of {len(COLUMNS)} columns: {', '.join(absent)}")
     whole = [line for line in lines if len(line) == len(header)]

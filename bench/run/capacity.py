@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..case.case import Case
-from ..measure.runner import CaseRunner
+from ..measure.steps import CaseRunner
 from ..results.columns import Row
 
 _SIZES = ("batch", "channels", "height", "width", "kernel_size", "out_height", "out_width")

@@ -8,7 +8,7 @@ from typing import Any
 from ..case.case import Case, grouped
 from ..cost.chips import Chip
 from ..cost.metrics import bounded, counts, rates, work_of
-from ..measure.runner import CaseRunner, StepResult
+from ..measure.steps import CaseRunner, StepResult
 from ..results.columns import NOT_RUN, Row, assemble
 from ..samples import Latency, joined
 from .capacity import BatchSearch, Outgrown
@@ -139,11 +139,13 @@ class Schedule:
                 yield _Measured(case, StepResult()).ended(step)
         yield from self._rounds(measured)
         for one in measured.values():
-            if one.rounds:
-                self._learn(one)
-                yield one.result(self.chip, self.conduct.rounds)
-            else:
+            if not one.rounds:
                 yield one.ended(StepResult(status="timeout", reason=_OVER))
+                continue
+            self.attend()
+            step = self.runner.recheck(one.case)
+            self._learn(one)
+            yield one.result(self.chip, self.conduct.rounds) if step.status is None else one.ended(step)
 
     def _rounds(self, measured: dict[Case, _Measured]) -> Iterator[CaseResult]:
         """Give the cases their rounds, until the time is over; those that fail are taken away, and end."""

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 from .. import ROOT
 from ..case.case import Case
 from ..errors import WorkerError
-from ..measure.runner import StepResult
+from ..measure.steps import StepResult
 from ..results.columns import NOT_RUN
 from .messages import Answer, Question, Setup
 
@@ -87,12 +87,11 @@ class Worker:
 
     def round(self, case: Case) -> StepResult:
         """Take the samples of one round."""
-        captured = (case.implementation, case.mode, case.scope)
-        step = self._step("round", case, {"capture": captured not in self._uncaptured})
-        if step.capture_failed:
-            # What cannot be captured once is not tried again: each try would cost a process.
-            self._uncaptured.add(captured)
-        return step
+        return self._timed("round", case)
+
+    def recheck(self, case: Case) -> StepResult:
+        """Check what was timed once more, on inputs drawn anew."""
+        return self._timed("recheck", case)
 
     def fits(self, case: Case) -> StepResult:
         """Call a case once, with a case's time for itself: whether the memory is enough for it."""
@@ -125,6 +124,14 @@ class Worker:
             self._kill(self._process)
         self._connection = self._process = None
         self._prepared = 0
+
+    def _timed(self, what: str, case: Case) -> StepResult:
+        captured = (case.implementation, case.mode, case.scope)
+        step = self._step(what, case, {"capture": captured not in self._uncaptured})
+        if step.capture_failed:
+            # What cannot be captured once is not tried again: each try would cost a process.
+            self._uncaptured.add(captured)
+        return step
 
     def _step(self, what: str, case: Case, options: Mapping[str, Any] | None = None) -> StepResult:
         self._require_running()

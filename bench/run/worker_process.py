@@ -41,7 +41,7 @@ def main() -> None:
     device = torch.device(setup.device)
     limit(device, setup.memory_mib, setup.sharing)
     runner = Runner(device, setup.timing)
-    offered = {"prepare": runner.prepare, "round": runner.round, "fits": runner.fits}
+    offered = {name: getattr(runner, name) for name in ("prepare", "round", "recheck", "fits")}
     connection.send(Answer())
     serve(connection, {**offered, "call": lambda function, *a: function(*a)})
 

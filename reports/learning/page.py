@@ -47,7 +47,7 @@ def load(path: Path) -> Learned:
     Raises:
         RunFolderError: It holds none, its table lacks a column or a number, or no training of it ended well.
     """
-    environment, table = RunFolder(path).environment(), path / TABLE
+    environment, table = RunFolder(path).environment(older=True), path / TABLE
     if not isinstance(environment.get("learning"), dict):
         raise RunFolderError(f"{path} was not written by `python -m bench learn`: its environment says nothing of it")
     try:

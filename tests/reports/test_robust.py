@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.results.columns import COLUMNS, SCHEMA_VERSION, STATUSES, Row
+from bench.results.columns import COLUMNS, OLDEST_VERSION, SCHEMA_VERSION, STATUSES, Row
 from bench.results.folder import csv_lines
 from reports.report import Drawn, Figure
 from tests.support.report_pages import command
@@ -91,7 +91,7 @@ def test_odd_numbers_in_every_column(make_run: MakeRun, values: Sequence[str]) -
         ("[]", "schema_version None"),
         ("{}", "schema_version None"),
         ('{"schema_version": "4"}', "schema_version '4'"),
-        *((f'{{"schema_version": {version}}}', f"reads {SCHEMA_VERSION}") for version in range(1, SCHEMA_VERSION)),
+        *((f'{{"schema_version": {version}}}', f"reads {SCHEMA_VERSION}") for version in range(1, OLDEST_VERSION)),
         (f'{{"schema_version": {SCHEMA_VERSION + 1}}}', f"reads {SCHEMA_VERSION}"),
         ("\xff", "is not"),
     ],

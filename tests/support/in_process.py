@@ -17,7 +17,8 @@ class InProcess:
 
     def __init__(self, setup: Setup, *_: Any, **__: Any) -> None:
         self.runner = Runner(torch.device(setup.device), setup.timing)
-        self.prepare, self.round, self.fits = self.runner.prepare, self.runner.round, self.runner.fits
+        self.prepare, self.round = self.runner.prepare, self.runner.round
+        self.recheck, self.fits = self.runner.recheck, self.runner.fits
 
     def __enter__(self) -> Self:
         return self

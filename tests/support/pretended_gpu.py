@@ -8,7 +8,7 @@ from bench.case.case import Case
 from bench.cost.bounds import bounds_us, largest
 from bench.cost.chips import CHIPS
 from bench.cost.metrics import counts, work_of
-from bench.measure.runner import StepResult
+from bench.measure.steps import StepResult
 from bench.run.messages import Setup
 from bench.samples import Block, Latency
 from tests.support.slots import identity

@@ -27,7 +27,7 @@ import sys
 from multiprocessing.connection import Connection
 from bench.run import worker_process as worker
 from bench.run.messages import Answer
-from bench.measure.runner import StepResult
+from bench.measure.steps import StepResult
 from bench.samples import Block, Latency
 
 worker.die_with_parent()

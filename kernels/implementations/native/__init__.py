@@ -48,3 +48,10 @@ def run(problem: Problem, query: Tensor, key: Tensor, value: Tensor, prior: Tens
     from .operator import apply
 
     return apply(problem, query, key, value, prior)
+
+
+def describe_binary(problem: Problem, device: torch.device, *, backward: bool) -> str | None:  # noqa: ARG001
+    """The hash of the shared library."""
+    from .library import fingerprint
+
+    return fingerprint()

@@ -57,6 +57,16 @@ def load() -> Library:
     return library
 
 
+@cache
+def fingerprint() -> str:
+    """The hash of the library's file.
+
+    Raises:
+        Unavailable: There is no library on this machine.
+    """
+    return hashlib.sha256(_built().read_bytes()).hexdigest()[:12]
+
+
 def folder() -> Path:
     """Where libraries are kept, each under the hash of all that went into it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "local-relation" / "native"

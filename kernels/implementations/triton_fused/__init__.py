@@ -1,5 +1,6 @@
 """`triton`: one fused forward kernel and two gather kernels backward; nothing of size k² per pixel is in memory."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -103,3 +104,15 @@ def describe_settings(problem: Problem, device: torch.device, *, backward: bool)
 
     kernels = KERNELS if backward else KERNELS[:1]
     return " ".join(f"{kernel}:{settings_of(kernel, problem, device)}" for kernel in kernels)
+
+
+def describe_binary(problem: Problem, device: torch.device, *, backward: bool) -> str | None:
+    """The hash of the kernels' binaries that a problem was run with in this process; None before, or interpreted."""
+    from .plans import plan_of
+
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
+    plan = plan_of(problem, device)
+    cubins = [launch.cubin for launch in ((plan.saving, plan.query, plan.key) if backward else (plan.forward,))]
+    launched = [cubin for cubin in cubins if cubin is not None]
+    return hashlib.sha256(b"".join(launched)).hexdigest()[:12] if len(launched) == len(cubins) else None

@@ -37,6 +37,7 @@ class Launch:
         self._rest = (*(getattr(problem, name) for name in SIZES), *self.constants.values())
         self._index = device.index  # None on a CPU
         self._start: Any = None
+        self.cubin: bytes | None = None  # once it was launched on a GPU
 
     def __call__(self, *tensors: Tensor) -> None:
         """Launch on the plan's device, which need not be the current one."""
@@ -48,7 +49,7 @@ class Launch:
         else:
             compiled = self._kernel[self.grid](*tensors, *self._rest, **self.options)
             if isinstance(compiled, CompiledKernel):  # the interpreter has none
-                self._start = compiled[self.grid]
+                self._start, self.cubin = compiled[self.grid], compiled.asm.get("cubin")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def main() -> None:
     latency = sorted(samples)[30]
     row = {**CASE, "status": kernels.STATUS, "device": "GPU 1", "latency_ms": latency}
     caches = [os.environ["TRITON_CACHE_DIR"], os.environ["TORCHINDUCTOR_CACHE_DIR"]]
-    environment = {"schema_version": 4, "device": {"type": "cuda", "name": "GPU 1"}, "caches": caches, "argv": sys.argv}
+    environment = {"schema_version": 5, "device": {"type": "cuda", "name": "GPU 1"}, "caches": caches, "argv": sys.argv}
     (out / "environment.json").write_text(json.dumps(environment))
     (out / "results.jsonl").write_text(json.dumps(row) + "\\n")
     (out / "samples.jsonl").write_text(json.dumps({**CASE, "samples_ms": samples}) + "\\n")

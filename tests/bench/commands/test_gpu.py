@@ -18,7 +18,8 @@ from bench.commands import gpu, gpu_tests
 from bench.commands import run as run_command
 from bench.commands.gpu_tests import Proof
 from bench.measure.ahead import Outcome
-from bench.measure.runner import Runner, StepResult
+from bench.measure.runner import Runner
+from bench.measure.steps import StepResult
 from tests.support.bench_cases import CPU, case
 from tests.support.in_process import InProcess, Invoke
 

@@ -18,7 +18,8 @@ from bench.case.sweeps import SWEEPS
 from bench.commands.progress import reporting
 from bench.cost.metrics import METRICS
 from bench.device.environment import describe
-from bench.measure.runner import Runner, StepResult
+from bench.measure.runner import Runner
+from bench.measure.steps import StepResult
 from bench.results.columns import COLUMNS
 from bench.results.folder import RunFolder
 from kernels import IMPLEMENTATIONS

@@ -9,7 +9,7 @@ from bench.device import nvml as nvml_module
 from bench.device.nvml import Telemetry
 from bench.device.timers import Known
 from bench.device.timing import Sampler, Timing
-from bench.run.schedule import Conduct
+from bench.run.conduct import Conduct
 from bench.samples import Latency, joined
 from tests.support.gpu import Gpu, pretend
 from tests.support.nvml import Nvml, handled

@@ -74,6 +74,31 @@ def test_a_throttled_block_is_no_evidence(tmp_path: Path) -> None:
     assert found.exit_code == 4
 
 
+LAUNCHED = {"binary": "0123456789ab", "settings": "forward:w4", "timer": "graph"}
+# What is otherwise in B → whether the slower case is noise.
+BINARIES: dict[str, tuple[dict[str, Any], bool]] = {
+    "equal": ({}, True),
+    "others": ({"binary": "ba9876543210"}, False),
+    "launched otherwise": ({"settings": "forward:w8"}, False),
+    "not known": ({"binary": None}, False),
+    "timed with the host": ({"timer": "wall"}, False),
+}
+
+
+@pytest.mark.parametrize(("changes", "noise"), BINARIES.values(), ids=BINARIES)
+def test_equal_binaries_differ_by_noise(tmp_path: Path, changes: dict[str, Any], noise: bool) -> None:
+    """A fifth slower by equal binaries: a tenth slower is then within the margin for the others too."""
+    write_run(tmp_path / "a", {1: timed(RNG, **LAUNCHED), 2: timed(RNG)})
+    write_run(tmp_path / "b", {1: timed(RNG, 1.2, **{**LAUNCHED, **changes}), 2: timed(RNG, 1.1)})
+    found = judged(tmp_path)
+    pairs = {pair.parameters["batch"]: pair for pair in found.pairs}
+    assert [pairs[batch].verdict for batch in "12"] == (["SAME", "SAME"] if noise else ["SLOWER", "SLOWER"])
+    assert (found.margin == pytest.approx(0.2, abs=0.03)) is noise
+    assert ("which is noise" in " ".join(found.warnings)) is noise
+    expected = "the binaries are equal: a difference is noise" if noise else "the whole interval is above the margin"
+    assert pairs["1"].why.startswith(expected)
+
+
 def test_a_case_that_the_time_did_not_suffice_for_is_no_evidence(tmp_path: Path) -> None:
     left, samples = failed("timeout")
     found = compared(

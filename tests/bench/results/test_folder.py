@@ -13,7 +13,17 @@ from bench.cost.bounds import Work, bounds_us, mode_work
 from bench.cost.chips import CHIPS
 from bench.cost.metrics import METRICS, bounded, counts, rates
 from bench.errors import RunFolderError
-from bench.results.columns import COLUMNS, KINDS, PARAMETERS, SCHEMA_VERSION, STATUSES, TABLE, Row, assemble
+from bench.results.columns import (
+    COLUMNS,
+    KINDS,
+    OLDEST_VERSION,
+    PARAMETERS,
+    SCHEMA_VERSION,
+    STATUSES,
+    TABLE,
+    Row,
+    assemble,
+)
 from bench.results.folder import RunFolder
 from tests.support.bench_cases import case
 
@@ -227,6 +237,16 @@ def test_environments_of_others_are_refused(folder: RunFolder, text: str, said: 
     folder.environment_path.write_text(text, encoding="utf-8")
     with pytest.raises(RunFolderError, match=said):
         folder.environment()
+
+
+def test_an_older_run_is_read_and_not_gone_on_with(folder: RunFolder) -> None:
+    folder.environment_path.write_text(json.dumps({"schema_version": OLDEST_VERSION}), encoding="utf-8")
+    assert folder.environment(older=True) == {"schema_version": OLDEST_VERSION}
+    with pytest.raises(RunFolderError, match=f"schema_version {OLDEST_VERSION}, and this suite reads {SCHEMA_VERSION}"):
+        folder.environment()
+    folder.environment_path.write_text(json.dumps({"schema_version": OLDEST_VERSION - 1}), encoding="utf-8")
+    with pytest.raises(RunFolderError, match="schema_version 3"):
+        folder.environment(older=True)
 
 
 def test_a_folder_without_environment_is_no_run(tmp_path: Path) -> None:

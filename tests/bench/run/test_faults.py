@@ -18,7 +18,7 @@ import torch
 from bench.case.case import Case
 from bench.device.timing import Timing
 from bench.errors import WorkerError
-from bench.measure.runner import StepResult
+from bench.measure.steps import StepResult
 from bench.run.conduct import Conduct
 from bench.run.messages import Question, Setup
 from bench.run.schedule import CaseResult, Schedule

@@ -7,7 +7,8 @@ import pytest
 
 from bench.case.case import Case
 from bench.device.timing import Timing
-from bench.measure.runner import Runner, StepResult
+from bench.measure.runner import Runner
+from bench.measure.steps import StepResult
 from bench.results.columns import Row
 from bench.run.capacity import MOST, BatchSearch, largest
 from kernels.implementations import chunked
@@ -43,6 +44,9 @@ class Limited:
         raise AssertionError
 
     def round(self, _: Case) -> StepResult:
+        raise AssertionError
+
+    def recheck(self, _: Case) -> StepResult:
         raise AssertionError
 
     def fits(self, one: Case) -> StepResult:

@@ -12,7 +12,8 @@ import pytest
 
 from bench.case.case import Case
 from bench.locks import locked
-from bench.measure.runner import Runner, StepResult
+from bench.measure.runner import Runner
+from bench.measure.steps import StepResult
 from bench.results.columns import COLUMNS, SCHEMA_VERSION
 from bench.results.folder import RunFolder
 from bench.results.reading import DISCARDED

@@ -10,7 +10,7 @@ from bench.commands.run import timing_of
 from bench.device.resources import FirstCall
 from bench.device.timing import Timing
 from bench.errors import UsageError
-from bench.measure.runner import StepResult
+from bench.measure.steps import StepResult
 from bench.results.columns import Row
 from bench.run.conduct import Conduct
 from bench.run.schedule import Schedule, order_of_round
@@ -27,6 +27,8 @@ class Recorder:
     def __init__(self) -> None:
         self.prepared: list[Case] = []
         self.rounds: list[Case] = []
+        self.rechecked: list[tuple[Case, int]] = []
+        self.wrong: list[Case] = []
 
     def prepare(self, one: Case) -> StepResult:
         self.prepared.append(one)
@@ -37,6 +39,11 @@ class Recorder:
         sample = float(len(self.rounds))
         block = Block([sample, sample], "seconds", Reading(sm_mhz=1000 + len(self.rounds)))
         return StepResult(latency=Latency([block], 0.01, "wall", [sample], 0.5, [block]))
+
+    def recheck(self, one: Case) -> StepResult:
+        self.rechecked.append((one, len(self.rounds)))
+        wrong = one in self.wrong
+        return StepResult(status="incorrect", reason="kept from before") if wrong else StepResult()
 
     def fits(self, one: Case) -> StepResult:
         return StepResult() if one.problem.batch <= 9 else StepResult(status="out_of_memory", reason="9 images fit")
@@ -101,3 +108,14 @@ def test_the_environment_says_how_the_l2_was_flushed() -> None:
     assert conduct.round_timing(torch.device("cuda")).flush_factor == conduct.method()["flush_factor"] == 2.0
     with pytest.raises(UsageError, match="--flush-factor must be a number, got inf"):
         timing_of(0.3, energy=False, flush_factor=math.inf)
+
+
+def test_results_are_checked_again_after_the_last_round() -> None:
+    steps = Recorder()
+    steps.wrong = CASES[1:2]
+    result = list(Schedule(steps, Conduct(Timing())).run(CASES))
+    assert steps.rechecked == [(one, 24) for one in CASES]
+    wrong = result[1].row
+    assert (wrong["status"], wrong["reason"], wrong.get("latency_ms")) == ("incorrect", "kept from before", None)
+    assert result[1].rounds == []
+    assert [one.status for one in result].count("ok") == len(CASES) - 1
