@@ -143,7 +143,9 @@ class Schedule:
                 yield one.ended(StepResult(status="timeout", reason=_OVER))
                 continue
             self.attend()
+            start = self.conduct.clock()
             step = self.runner.recheck(one.case)
+            one.seconds += self.conduct.clock() - start
             self._learn(one)
             yield one.result(self.chip, self.conduct.rounds) if step.status is None else one.ended(step)
 

@@ -72,10 +72,14 @@ class PretendedGpu:
         self.clock.now += ROUND_SECONDS + max(0.05 / 3, CALLS_OF_A_ROUND * latency)
         return StepResult(latency=Latency([Block([latency * 1e3] * 10, "seconds")], 0.01, "events"))
 
+    def recheck(self, case: Case) -> StepResult:
+        self.clock.now += 0.02 + 4 * self.latency_s(case)
+        return StepResult()
+
 
 class _Worker:
     def __init__(self, gpu: PretendedGpu, _: Setup) -> None:
-        self.prepare, self.round, self.fits = gpu.prepare, gpu.round, gpu.prepare
+        self.prepare, self.round, self.recheck, self.fits = gpu.prepare, gpu.round, gpu.recheck, gpu.prepare
         answers = itertools.cycle((identity("pretended").environment, "doctor: not run", (CHIPS["H100 SXM"], None)))
         self.call = lambda *_: next(answers)
 

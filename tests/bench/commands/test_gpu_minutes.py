@@ -37,6 +37,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
             return Exit.OK
 
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        monkeypatch.setattr(gpu, "require_device", torch.device)
         monkeypatch.setattr("bench.run.slot.Worker", device.worker())
         monkeypatch.setattr("bench.results.folder.os.fsync", lambda _: None)
         monkeypatch.setattr(gpu, "_clock", clock)
