@@ -14,6 +14,7 @@ from .calibration import PLAUSIBLE, rates_of
 from .device import chip_of, device_name
 from .environment import governor
 from .nvml import neighbours, telemetry_of
+from .opinions import opinions
 from .roofs import ROOFS, empty_call
 from .timers import Call, capture_failures
 from .timing import Sampler, Timing, measure
@@ -25,6 +26,7 @@ PAIRS, _ROUNDS = 12, 3
 # What an empty kernel may take in µs: between events, which add a launch, and in a graph; an empty function on a CPU.
 _EMPTY_US = {"events": 10.0, "graph": 5.0, "host": 50.0, "wall": 1.0}
 # Shares up to which a check passes, and up to which it warns; and of the data sheet's rate, below which it warns.
+_AGREEMENT = 0.05
 _NOISE, _BUSY, _LOW_ROOF, _LOW_CLOCK = (0.01, 0.1), (0.1, 0.8), 0.7, 0.9
 
 
@@ -126,6 +128,21 @@ def _timer(examination: Examination) -> Check:
     return Check("timer", PASS if good else WARN, f"an empty call takes {text}", "" if good else advice)
 
 
+def _agreement(examination: Examination) -> Check | None:
+    """How far timers that know nothing of each other are apart, on a GPU, for one call."""
+    if examination.device.type != "cuda":
+        return None
+    heard, unheard = opinions(examination.timed(examination.device), examination.device)
+    told = ", ".join(f"{ms * 1e3:.1f} µs by {name}" for name, ms in heard.items())
+    text = "; ".join([f"one call takes {told}" if told else "no timer tells", *unheard.values()])
+    if len(heard) < 2:
+        return Check("agreement", WARN, text, "one timer alone has no witness: install triton for Proton")
+    apart = max(heard.values()) / min(heard.values()) - 1
+    advice = "events hold gaps between kernels, profilers do not; beyond that, a timer is wrong: look at a trace"
+    good = apart <= _AGREEMENT
+    return Check("agreement", PASS if good else WARN, f"{apart:.1%} apart: {text}", "" if good else advice)
+
+
 def _roof(name: str) -> Callable[[Examination], Check]:
     def check(examination: Examination) -> Check:
         device = examination.device
@@ -180,6 +197,7 @@ CHECKS: dict[str, Callable[[Examination], Check | None]] = {
     "others": _others,
     "nvml": _nvml,
     "timer": _timer,
+    "agreement": _agreement,
     **{name: _roof(name) for name in ROOFS},
     "clocks": _clocks,
     "noise": _noise,

@@ -141,6 +141,12 @@ _OUTCOMES: tuple[Column, ...] = (
     Column(
         "largest_batch", _COUNT, 4, "largest batch that fits, at most a sixteenth too small; 0 where not even 1 does"
     ),
+    Column(
+        "score",
+        Type("number", optional=True),
+        5,
+        "1/(1 + (t − bound)/(unfold − bound)): 1 at the bound, 1/2 at unfold; filled in when a run is read",
+    ),
     Column("aggregation_ms", _NUMBER, 4, "of a layer: median latency of its operator alone"),
     Column("projections_ms", _NUMBER, 4, "of a layer: median latency of its 1×1 convolutions alone"),
 )

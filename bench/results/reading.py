@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import RunFolderError
 from .columns import COLUMNS, PARAMETERS, STATUSES, TABLE, Row
 from .folder import RunFolder
+from .scores import fill_scores
 
 # The values of a case's parameters as texts, the same from JSON and from CSV.
 Key = tuple[str, ...]
@@ -87,6 +88,7 @@ def read_run(path: Path, *, samples: bool = True) -> Run:
         _read_json_rows(folder.rows_path, run)
     else:
         _read_csv_rows(folder.csv_path, run)
+    fill_scores(run.rows)
     if samples:
         _read_samples(folder.samples_path, run)
     return run

@@ -15,7 +15,9 @@ from .intervals import turns_of
 from .reading import Key, Run, number, read_run
 
 # What tells of one turn's samples, and would be wrong of all of them.
-_OF_ONE_TURN = frozenset({"latency_low_ms", "latency_high_ms", "outliers", "stop", "host_ms", "energy_mj", "throttle"})
+_OF_ONE_TURN = frozenset(
+    {"latency_low_ms", "latency_high_ms", "outliers", "stop", "host_ms", "energy_mj", "throttle", "score"}
+)
 # What all turns together make of a column.
 _OVER_TURNS: Mapping[str, Callable[[list[Any]], Any]] = {
     **dict.fromkeys(("peak_mib", "reserved_mib", "driver_mib", "temperature_c", "power_w"), max),

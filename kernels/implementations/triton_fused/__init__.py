@@ -110,9 +110,10 @@ def describe_binary(problem: Problem, device: torch.device, *, backward: bool) -
     """The hash of the kernels' binaries that a problem was run with in this process; None before, or interpreted."""
     from .plans import plan_of
 
-    if device.type == "cuda" and device.index is None:
+    if device == torch.device("cuda"):
         device = torch.device("cuda", torch.cuda.current_device())
     plan = plan_of(problem, device)
-    cubins = [launch.cubin for launch in ((plan.saving, plan.query, plan.key) if backward else (plan.forward,))]
+    launches = (plan.saving, plan.query, plan.key) if backward else (plan.forward,)
+    cubins: list[bytes | None] = [launch.cubin for launch in launches]
     launched = [cubin for cubin in cubins if cubin is not None]
     return hashlib.sha256(b"".join(launched)).hexdigest()[:12] if len(launched) == len(cubins) else None

@@ -35,7 +35,7 @@ class Lazy(Tensor):
     def of(work: Callable[[], Tensor], like: Tensor) -> "Lazy":
         found = Tensor._make_wrapper_subclass(Lazy, like.shape, dtype=like.dtype)
         found.work = work
-        return found  # type: ignore[no-any-return]
+        return found
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]

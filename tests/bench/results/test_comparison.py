@@ -74,7 +74,7 @@ def test_a_throttled_block_is_no_evidence(tmp_path: Path) -> None:
     assert found.exit_code == 4
 
 
-LAUNCHED = {"binary": "0123456789ab", "settings": "forward:w4", "timer": "graph"}
+LAUNCHED: dict[str, Any] = {"binary": "0123456789ab", "settings": "forward:w4", "timer": "graph"}
 # What is otherwise in B → whether the slower case is noise.
 BINARIES: dict[str, tuple[dict[str, Any], bool]] = {
     "equal": ({}, True),
