@@ -160,12 +160,11 @@ def image(batch: int) -> Tensor:
 
 @pytest.mark.compiles
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_torch_compile_generates_code(layout: torch.memory_format) -> None:
-    network = model(train=True).to(memory_format=layout)  # type: ignore[call-overload]
-    compiled = torch.compile(network, fullgraph=True)
+def test_torch_compile_generates_code() -> None:
+    network = model(train=True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    compiled = torch.compile(network, fullgraph=True, dynamic=True)
     for batch in (2, 5):
-        x = image(batch).contiguous(memory_format=layout)
+        x = image(batch).contiguous(memory_format=torch.channels_last)
         results = []
         for call in (compiled, network):
             output = call(x)
