@@ -60,6 +60,7 @@ class _Launched(CompiledKernel):  # type: ignore[misc]
         self.name = self.src = self.function = self.packed_metadata = None
         self.module = self  # as if it were loaded
         self._run = _nothing
+        self.asm: dict[str, bytes] = {}
 
 
 def _nothing(*_: object) -> None:
