@@ -19,11 +19,13 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Prove every implementation correct: the whole test suite but for slow compilations, no GPU needed."""
+    """Prove every implementation correct: the test suite but for slow compilations and the longest tests, no GPU."""
     install(session, "test")
     # One file to a process, as its tests share what they have measured and compiled; the slowest files come first.
-    side_by_side = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
-    session.run("python", "-m", "pytest", *side_by_side, "-m", "not timing and not compilations", *session.posargs)
+    # Three on the gate's two cores, as some wait for other processes.
+    side_by_side = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
+    chosen = "not timing and not compilations and not extended"
+    session.run("python", "-m", "pytest", *side_by_side, "-m", chosen, *session.posargs)
 
 
 @nox.session(default=False)
@@ -31,6 +33,13 @@ def tests_compilations(session: nox.Session) -> None:
     """Compile the kernels for a GPU that is not there, on every core, and hold them to their limits."""
     install(session, "test")
     session.run("python", "-m", "pytest", "-m", "compilations", *session.posargs)
+
+
+@nox.session(default=False)
+def tests_extended(session: nox.Session) -> None:
+    """Run the long tests of what shorter ones cover in part: before a release, and each night."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "-m", "extended", *session.posargs)
 
 
 @nox.session(default=False)

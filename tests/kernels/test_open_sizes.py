@@ -24,7 +24,13 @@ def nothing_compiled_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_compiled", partial)
 
 
-@every_implementation
+@pytest.mark.parametrize(
+    "implementation",
+    [
+        pytest.param(name, marks=[pytest.mark.extended] if one.transformable else [])
+        for name, one in IMPLEMENTATIONS.items()
+    ],
+)
 def test_compiled_for_any_size(implementation: str) -> None:
     """One function, several sizes: each with the gradients of its own."""
     take(implementation, CASE)

@@ -166,6 +166,7 @@ def fill(run: Path, rows: list[Row]) -> Path:
     return run
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_drawing")
 def test_long_runs_cost_their_share_of_what_a_hundred_thousand_rows_may(

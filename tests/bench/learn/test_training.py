@@ -51,6 +51,7 @@ def test_the_split_is_a_stratified_partition_of_all_digits() -> None:
     assert (abs(counts[0] / counts[0].sum() - counts[1] / counts[1].sum()) < 0.002).all()
 
 
+@pytest.mark.extended
 def test_a_relation_network_reaches_95_per_cent_on_held_out_digits() -> None:
     # Longer than the run's, so that no machine's rounding decides.
     result = train(RELATION, 0, Recipe(epochs=12), "unfold")

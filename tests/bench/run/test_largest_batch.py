@@ -111,6 +111,7 @@ def rows_of(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.extended
 def test_a_search_in_a_worker_of_little_memory(invoke: Invoke, tmp_path: Path) -> None:
     """A batch that does not fit costs the run nothing, and what is found is what the memory's size lets expect."""
     posed = ["-a", "hw=64", "-a", "C=128", "-a", "k=7", "-a", "m=8", "-a", "s=1", "-a", "N=2", "--mode", "forward"]

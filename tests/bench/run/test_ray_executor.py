@@ -127,6 +127,7 @@ def sweep(path: Path) -> list[str]:
     return [word.replace("m=4", "m=1,4,8") for word in arguments(path)]
 
 
+@pytest.mark.extended
 def test_a_node_is_killed_half_way(cluster: Cluster, invoke: Invoke, tmp_path: Path, in_process: None) -> None:  # noqa: ARG001
     path = tmp_path / "run"
     command = [sys.executable, "-m", "bench", *sweep(path), "--seconds", "0.1"]

@@ -61,6 +61,7 @@ def end(run: subprocess.Popen[str]) -> tuple[int, str]:
     return run.returncode, error
 
 
+@pytest.mark.extended
 def test_a_run_that_everything_happens_to(start: Start, tmp_path: Path) -> None:
     """kill −9 of the run, Ctrl-C, kill −9 of a worker, and at last two runs at once."""
     path = tmp_path / "run"

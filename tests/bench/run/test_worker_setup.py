@@ -65,7 +65,7 @@ print(json.dumps([before, os.environ["TRITON_CACHE_DIR"], inductor, knobs.cache.
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("own", [None, "mine"])
+@pytest.mark.parametrize("own", [pytest.param(None, marks=pytest.mark.extended), "mine"])
 def test_triton_has_one_cache_before_and_after_inductor(tmp_path: Path, own: str | None) -> None:
     variables = {name: value for name, value in os.environ.items() if name != "TRITON_CACHE_DIR"}
     variables |= {"TRITON_HOME": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
