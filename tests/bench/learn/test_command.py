@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import pytest
 
+pytest.importorskip("sklearn")
+
 from bench.learn.folder import COLUMNS
 from bench.learn.training import Recipe
 from bench.learn.variants import DEFAULT, Variant, chosen
