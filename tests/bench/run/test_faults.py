@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,17 @@ def test_each_fault_costs_its_own_case_alone(worker: Worker) -> None:
             assert "latency_ms" not in result.row
     # One to begin with, and one after each of the first three faults: the others leave the worker alive.
     assert worker.started == 4
+
+
+def test_a_step_that_outlasts_the_run_s_time_is_killed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(worker, [planted(10)])
+    before, start = worker.started, time.monotonic()
+    monkeypatch.setattr(worker, "deadline", start + 1.0)
+    ended = run(worker, [planted(11)])
+    late = "not run to its end: the time for the whole run was over, the worker was killed"
+    assert 1.0 <= time.monotonic() - start < worker.case_timeout
+    assert [(one.row["status"], one.row["reason"]) for one in ended] == [("timeout", late)]
+    assert worker.started == before
 
 
 def test_a_crash_in_a_round_keeps_what_the_others_have(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,3 +119,20 @@ def test_results_are_checked_again_after_the_last_round() -> None:
     assert (wrong["status"], wrong["reason"], wrong.get("latency_ms")) == ("incorrect", "kept from before", None)
     assert result[1].rounds == []
     assert [one.status for one in result].count("ok") == len(CASES) - 1
+
+
+@pytest.mark.parametrize("ended", [3, 10])
+def test_what_had_rounds_when_the_time_was_over_keeps_them(ended: int) -> None:
+    steps = Recorder()
+    conduct = Conduct(Timing(), deadline=ended, clock=lambda: len(steps.rounds))
+    result = {one.case: one for one in Schedule(steps, conduct).run(CASES)}
+    had = {one: steps.rounds.count(one) for one in CASES}
+    assert sum(had.values()) == ended
+    for one, rounds in had.items():
+        row = result[one].row
+        if rounds:
+            assert (row["status"], row["stop"], row["samples"]) == ("ok", "deadline", 2 * rounds)
+        else:
+            assert (row["status"], row.get("latency_ms")) == ("timeout", None)
+            assert "the time for the whole run was over" in row["reason"]
+    assert {one for one, _ in steps.rechecked} == {one for one, rounds in had.items() if rounds}
