@@ -46,7 +46,11 @@ PROBLEMS = {
     "14x14": problem(400, 14),
     "28x28-k3": problem(200, 28, kernel_size=3),
 }
-CASES = [*((FASTEST, name) for name in PROBLEMS), ("compiled", "28x28"), ("unfold", "28x28")]
+CASES = [
+    *(pytest.param(FASTEST, name, id=f"{FASTEST}-{name}") for name in PROBLEMS),
+    pytest.param("compiled", "28x28", id="compiled-28x28", marks=pytest.mark.extended),
+    pytest.param("unfold", "28x28", id="unfold-28x28"),
+]
 
 
 @cache
@@ -72,7 +76,7 @@ def flush() -> Callable[[], None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("mode", ["forward", "forward_backward"])
-@pytest.mark.parametrize(("implementation", "name"), CASES, ids=["-".join(case) for case in CASES])
+@pytest.mark.parametrize(("implementation", "name"), CASES)
 def test_latency(benchmark: "BenchmarkFixture", implementation: str, name: str, mode: str) -> None:
     reason = unsupported(implementation, PROBLEMS[name], DEVICE, backward=mode != "forward")
     if reason is None and implementation == "triton" and os.environ.get("TRITON_INTERPRET") == "1":
