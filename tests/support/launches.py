@@ -1,11 +1,8 @@
-"""How many kernels a GPU would be given, counted without one: on tensors of the device "meta", which hold no numbers."""
+"""How many kernels a GPU would be given, counted without one, on tensors of the device "meta" that hold no numbers."""
 
-import operator
 from collections.abc import Callable, Mapping
-from functools import reduce
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -32,7 +29,7 @@ class Launches(TorchDispatchMode):
         """All of them."""
         return sum(self.counts.values())
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         if not (func.is_view or name in _NOTHING):

@@ -1,4 +1,4 @@
-"""`chunked`: some rows and groups at a time, one row of taps after another, in a memory budget, forward and backward."""
+"""`chunked`: rows and groups at a time, one row of taps after another, in a memory budget, forward and backward."""
 
 from typing import Any
 

@@ -86,7 +86,7 @@ def chunk_bytes(problem: Problem, rows: int) -> int:
     width, height = problem.width + 2 * problem.padding, (rows - 1) * problem.stride + problem.span
     # In the dtype of accumulation: key and value, query and the output's gradient, the prior and its gradient.
     inputs = (m + 1) * (width * height + pixels) + 2 * taps
-    weights = 2 * taps * pixels  # and their gradients, or those of the logits and a slope of Φ
+    weights = 2 * taps * pixels  # and logits or gradients; below, windows of the key in a slope of Φ or before it
     values = (k + 1) * m * width * rows  # what a row of taps gives to the image, and its sum
     keys = max((taps + k) * width * rows, k * width * (rows + height), (k + 1) * width * height)
     return itemsize * (inputs + weights + max(values, keys))

@@ -46,9 +46,7 @@ class Padded:
         """Where gradients are summed: zeros of the same shapes in the dtype of accumulation, whose parts are views."""
         wide = accumulation_dtype(self.query.dtype)
         query, key, value = (torch.zeros_like(t, dtype=wide) for t in (self.query, self.key, self.value))
-        return Padded(
-            query, key, value, None if self.prior is None else torch.zeros_like(self.prior, dtype=wide), None
-        )
+        return Padded(query, key, value, None if self.prior is None else torch.zeros_like(self.prior, dtype=wide), None)
 
     def unpadded(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Query, key, value and prior as the operator takes them."""

@@ -37,7 +37,10 @@ def gradients(
 
 def _weights(part: Padded, chunk: Chunk, problem: Problem) -> Tensor:
     """Softmax over a chunk's taps: (k, k, N, G, R, Wo)."""
-    logits = COMPOSABILITY[problem.composability].value(part.query, windows(part.key, problem, chunk.height))
+    # A copy, as what is made of overlapping windows would lie in memory in the order of their strides.
+    keys = windows(part.key, problem, chunk.height).contiguous()
+    logits = COMPOSABILITY[problem.composability].value(part.query, keys)
+    del keys
     if part.prior is not None:
         logits += part.prior.permute(1, 2, 0)[:, :, None, :, None, None]
     if part.outside is not None:
@@ -68,7 +71,9 @@ def _add_gradients(share: Padded, part: Padded, chunk: Chunk, grad_out: Tensor, 
     keys = windows(part.key, problem, chunk.height)
     share.query.add_((grad_logits * composability.query_slope(part.query, keys)).sum((0, 1)))
     terms = grad_logits.new_zeros(*grad_logits.shape[:-1], part.key.shape[-1])
-    torch.mul(grad_logits, composability.key_slope(part.query, keys), out=_met(terms, 1, -1, problem.out_width, problem))
+    torch.mul(
+        grad_logits, composability.key_slope(part.query, keys), out=_met(terms, 1, -1, problem.out_width, problem)
+    )
     del grad_logits
     of_rows = terms.sum(1)
     del terms
