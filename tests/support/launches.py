@@ -21,7 +21,7 @@ class Launches(TorchDispatchMode):
     """Counts the kernels that torch would launch on a GPU for what runs within, by the operation's name."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts: dict[str, int] = {}
 
     @property
