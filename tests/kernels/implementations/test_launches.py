@@ -32,6 +32,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], torch.device]:
 
     def make(total: int) -> torch.device:
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=total))
+        monkeypatch.delattr(torch.cuda, "mem_get_info", raising=False)
         return torch.device("cuda")
 
     return make
