@@ -54,5 +54,8 @@ def _relate(
 
 def _unfold(image: Tensor, problem: Problem) -> Tensor:
     """(N, C, H, W) → (N, C, k², L), the k² neighbours of each of L output pixels."""
-    columns = F.unfold(image, problem.kernel_size, dilation=problem.dilation, stride=problem.stride)
-    return torch.unflatten(columns, 1, (image.shape[1], problem.kernel_size**2))
+    batch, channels, height, width = image.shape
+    # As one image of many channels, since a GPU unfolds one image after another; torch wants at least one channel.
+    one = image.reshape(1, batch * channels, height, width) if batch else image
+    columns = F.unfold(one, problem.kernel_size, dilation=problem.dilation, stride=problem.stride)
+    return columns.view(batch, channels, problem.kernel_size**2, columns.shape[2])

@@ -1,5 +1,7 @@
 """Sizes and layouts at the edge: the right numbers, or a refusal with the reason."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor
@@ -118,9 +120,30 @@ def relation_and_gradients(operands: list[Tensor], grad: Tensor) -> list[Tensor]
 @pytest.fixture
 def a_large_gpu() -> None:
     """The largest of these problems takes 37 GiB."""
+    skip_on_a_small_gpu()
+
+
+def skip_on_a_small_gpu() -> None:
     has = torch.cuda.get_device_properties(DEVICE).total_memory
     if has < LARGE_GPU:
         pytest.skip(f"needs a GPU of 48 GB, this one has {has / 1e9:.0f}")
+
+
+def test_a_gpu_of_24_gb_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    total = [25_300_000_000]
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=total[0]))
+    with pytest.raises(pytest.skip.Exception, match="needs a GPU of 48 GB, this one has 25"):
+        skip_on_a_small_gpu()
+    total[0] = 47_700_000_000
+    skip_on_a_small_gpu()
+
+
+def test_what_needs_a_large_gpu_says_so() -> None:
+    """Every test on a GPU of more elements than 2³¹."""
+    large = [one for name, one in globals().items() if name.startswith("test_") and "more_than_two_to" in name]
+    assert len(large) == 3
+    for one in large:
+        assert [mark.args for mark in one.pytestmark if mark.name == "usefixtures"] == [("a_large_gpu",)]
 
 
 def drawn(*shape: int) -> Tensor:

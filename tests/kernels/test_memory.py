@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kernels import Problem, free_bytes
-from kernels.implementations.chunked import chunking
+from kernels import free_bytes
 
 GIB = 2**30
 MEMINFO = {"proc/meminfo": "MemTotal:       16777216 kB\nMemFree:         1048576 kB\nMemAvailable:    8388608 kB\n"}
@@ -79,11 +78,3 @@ def test_what_torch_holds_unused_is_free_on_a_gpu(monkeypatch: pytest.MonkeyPatc
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
     assert free_bytes("cuda") == 7 * GIB
-
-
-def test_a_default_budget_holds_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunking, "free_bytes", lambda _: 0)
-    problem = Problem(batch=1, channels=8, height=5, width=7, kernel_size=3, m=8, padding=1)
-    budget = chunking.default_budget(problem, torch.device("cpu"))
-    assert budget == chunking.chunk_bytes(problem, 1)
-    assert chunking.plan(problem, budget).rows == 1

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kernels import GeometricPrior, TablePrior
+from tests.support.launches import Launches
 
 
 def offsets(kernel_size: int) -> list[float]:
@@ -49,3 +50,17 @@ def test_autocast_leaves_the_prior_in_full_precision() -> None:
         inside = prior()
     assert torch.equal(inside, prior())
     assert inside.dtype == torch.float32
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_no_convolution_rounds_the_network(train: bool) -> None:
+    """On a GPU one of float32 would be of TF32; matrix products are not, unless somebody asks for it."""
+    prior = GeometricPrior(8, 7).train(train)
+    with Launches() as counted:
+        prior()
+    assert {name for name in counted.counts if "conv" in name} == set()
+    assert {"addmm", "mm"} <= set(counted.counts)
+
+
+def test_the_network_lies_in_memory_as_the_kernels_read_it() -> None:
+    assert GeometricPrior(8, 7)().permute(1, 2, 0).is_contiguous()

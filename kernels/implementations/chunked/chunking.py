@@ -1,18 +1,19 @@
 """How `chunked` cuts a problem into blocks of output rows, groups and images that keep to a memory budget."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 
-from ...compilation import constant_when_traced
-from ...memory import free_bytes
 from ...problem import Problem, require_int
 
-# A chunk near a core's caches is faster than one far beyond; a GPU wants enough work per launch.
-FAST_CHUNK_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
-_SHARE_OF_FREE = 0.25
+_GIB = 1 << 30
+# A chunk near a core's caches is faster than one far beyond; a GPU wants few launches, and much work in each.
+_CPU_BYTES = 8 << 20
+_GPU_SHARE, _GPU_LEAST, _GPU_MOST = 6, _GIB, 10 * _GIB
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -55,44 +56,65 @@ class Plan:
 
 
 def plan(problem: Problem, memory_budget: int) -> Plan:
-    """As many rows as the budget holds; once all rows fit, as many groups; then as many images.
+    """As many rows as the budget holds; once all rows fit, the groups and images that make the fewest chunks.
+
+    Chunks are of about equal size.
 
     Raises:
         TypeError: The budget is not an int.
         ValueError: The budget does not hold one row of output pixels of one group.
     """
     memory_budget = require_int("memory_budget", memory_budget, 1)
-    one, two = chunk_bytes(problem, 1), chunk_bytes(problem, 2)
-    if one > memory_budget:
+    least = chunk_bytes(problem, 1)
+    if least > memory_budget:
         raise ValueError(
-            f"memory_budget must hold one row of output pixels of one group, {one} bytes, got {memory_budget}"
+            f"memory_budget must hold one row of output pixels of one group, {least} bytes, got {memory_budget}"
         )
-    rows = min(1 + (memory_budget - one) // (two - one), problem.out_height)
-    group = chunk_bytes(problem, problem.out_height)
-    groups = min(max(1, memory_budget // group), problem.groups)
-    images = min(max(1, memory_budget // (group * problem.groups)), problem.batch)
-    return Plan(problem, rows, groups, images)
+    sizes = range(1, problem.out_height + 1)
+    rows = _evenly(problem.out_height, bisect_right(sizes, memory_budget, key=lambda size: chunk_bytes(problem, size)))
+    maps = max(1, memory_budget // chunk_bytes(problem, problem.out_height))  # of one group and one image
+    # Of equally few chunks, those of more groups.
+    groups = min(range(min(maps, problem.groups), 0, -1), key=lambda size: _count(problem, size, maps // size))
+    return Plan(problem, rows, _evenly(problem.groups, groups), max(1, _evenly(problem.batch, maps // groups)))
 
 
 def chunk_bytes(problem: Problem, rows: int) -> int:
     """Peak bytes that so many output rows of one group of one image take in backward, which takes the most."""
     itemsize = 8 if problem.dtype == "float64" else 4
-    weights = 5 * problem.kernel_size**2 * problem.out_width * rows  # and their gradients, per tap
-    members = 3 * problem.m * problem.out_width * rows  # sums and products of one tap
-    width = problem.width + 2 * problem.padding
-    inputs = (problem.m + 1) * width * ((rows - 1) * problem.stride + problem.span)  # in the dtype of accumulation
-    return itemsize * (weights + members + inputs)
+    k, m, taps = problem.kernel_size, problem.m, problem.kernel_size**2
+    pixels = rows * problem.out_width
+    width, height = problem.width + 2 * problem.padding, (rows - 1) * problem.stride + problem.span
+    # In the dtype of accumulation: key and value, query and the output's gradient, the prior and its gradient.
+    inputs = (m + 1) * (width * height + pixels) + 2 * taps
+    weights = 2 * taps * pixels  # and logits or gradients; below, windows of the key in a slope of Φ or before it
+    values = (k + 1) * m * width * rows  # what a row of taps gives to the image, and its sum
+    keys = max((taps + k) * width * rows, k * width * (rows + height), (k + 1) * width * height)
+    return itemsize * (inputs + weights + max(values, keys))
 
 
 def default_budget(problem: Problem, device: torch.device) -> int:
-    """What is fast on the device, at most a quarter of the memory that is free there, at least a row of pixels."""
-    quarter = int(_SHARE_OF_FREE * _free_bytes(device.type, device.index))
-    return max(min(FAST_CHUNK_BYTES[device.type], quarter), chunk_bytes(problem, 1))
+    """What is fast on a CPU, a sixth of all memory of a GPU within limits; at least a row of pixels.
+
+    It knows nothing of what is free, as sums over other chunks would round otherwise.
+    """
+    fast = _CPU_BYTES if device.type == "cpu" else _gpu_bytes(device)
+    return max(fast, chunk_bytes(problem, 1))
 
 
-@constant_when_traced
-def _free_bytes(kind: str, index: int | None) -> int:
-    return free_bytes(torch.device(kind) if index is None else torch.device(kind, index))
+def _gpu_bytes(device: torch.device) -> int:
+    share = torch.cuda.get_device_properties(device).total_memory // _GPU_SHARE
+    return min(max(share, _GPU_LEAST), _GPU_MOST)
+
+
+def _count(problem: Problem, groups: int, images: int) -> int:
+    """How many chunks of so many groups and images there are."""
+    return -(-problem.groups // groups) * -(-problem.batch // images)
+
+
+def _evenly(size: int, most: int) -> int:
+    """The least step that cuts a size into no more blocks than steps of `most` do."""
+    blocks = -(-size // most)
+    return -(-size // blocks) if blocks else 1
 
 
 def _blocks(size: int, step: int) -> list[slice]:

@@ -26,6 +26,7 @@ CASES = {
         channels=16, m=8, height=24, width=24, kernel_size=5, composability="squared_difference"
     ),
     "m = 1": Case(channels=6, m=1, height=24, width=24, kernel_size=5),
+    "dilated": Case(channels=6, m=1, height=24, width=16, dilation=5, composability="absolute_difference"),
 }
 SHARES = (1, 3, 10, 60)  # of the least budget: one row, some rows, a group and more, several images
 
