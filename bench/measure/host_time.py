@@ -104,7 +104,9 @@ def _calls(problem: Problem, device: torch.device) -> dict[str, Call]:
         return torch.autograd.grad(local_relation(*leaves, **options), leaves, grad_out)
 
     def bare() -> tuple[Tensor, ...]:
-        return torch.autograd.grad(_Bare.apply(*leaves), leaves, grad_out)  # type: ignore[no-untyped-call]
+        # As the kernels call theirs: without what torch does for transforms of torch.func.
+        out = super(torch.autograd.Function, _Bare).apply(*leaves)  # type: ignore[no-untyped-call]
+        return torch.autograd.grad(out, leaves, grad_out)
 
     wholes = dict(zip(_WHOLES, (forward, differentiable, both), strict=True))
     return {**wholes, "bare": bare, **fused_steps(problem, (query, key, value, prior), grad_out)}

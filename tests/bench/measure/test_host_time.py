@@ -11,7 +11,7 @@ from bench.measure.workloads import build, draw
 from bench.processes import spread
 
 # Python functions that a repeated call runs, torch's and Triton's among them, with the launch left out.
-MOST = {"forward, no_grad": 29, "forward, requires_grad": 31, "forward and backward": 109}
+MOST = {"forward, no_grad": 22, "forward, requires_grad": 24, "forward and backward": 88}
 PARTS = {"forward, no_grad": 5, "forward, requires_grad": 0, "forward and backward": 6}
 Found = dict[str, Any]
 
