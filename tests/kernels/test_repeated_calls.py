@@ -134,6 +134,26 @@ def test_found_settings_are_taken_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     tuned._read.cache_clear()
 
 
+def test_a_launch_goes_to_the_stream_of_its_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current stream is asked for anew, though nothing else of a launch is: a capture has one of its own."""
+    pytest.importorskip("triton")
+    from kernels.implementations.triton_fused import plans, pretended  # noqa: PLC0415
+    from kernels.implementations.triton_fused.settings import heuristic  # noqa: PLC0415
+
+    posed = Problem(**problem())
+    launch = plans.Launch("forward", posed, heuristic("forward", posed), torch.device("cpu"), SAVE_SOFTMAX=False)
+    streams: list[int] = []
+    compiled = pretended._Launched()
+    compiled._run = lambda *arguments: streams.append(arguments[3])
+    launch._kernel = {launch.grid: lambda *_, **__: compiled}
+    current = iter((6, 7))  # the first launch is the kernel's own
+    monkeypatch.setattr(pretended.Pretended, "get_current_stream", lambda *_: next(current))
+    with pretended.pretended((9, 0), ()):
+        for _ in range(3):
+            launch()
+    assert streams == [6, 7]
+
+
 @every_implementation
 def test_saved_tensors_may_come_back_in_another_layout(implementation: str) -> None:
     """torch's own offloading keeps shapes, and gives contiguous tensors back."""
