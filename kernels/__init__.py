@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         spatial_conv,
     )
     from .functional import local_relation
-    from .implementations.triton_fused import compile_fused, stubbed_launches
+    from .implementations.triton_fused import compile_fused, fused_steps, stubbed_launches
     from .implementations.triton_fused.binary import CompiledKernel
     from .implementations.triton_fused.settings import Settings as FusedSettings
     from .implementations.triton_fused.tuner import FusedTuner
@@ -82,6 +82,7 @@ __all__ = [
     "describe_binary",
     "describe_settings",
     "free_bytes",
+    "fused_steps",
     "local_relation",
     "lr_net",
     "lr_net_26",

@@ -10,6 +10,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedte
 from torch.autograd import forward_ad
 
 from .compilation import constant_when_traced
+from .plain import ordinary
 
 Gradients = tuple[Tensor | None, ...]
 Backward = Callable[[Any, Tensor], Gradients]
@@ -66,6 +67,8 @@ def differentiable_once(implementation: str) -> Callable[[Backward], Backward]:
     def decorate(backward: Backward) -> Backward:
         @wraps(backward)
         def once(ctx: Any, grad_out: Tensor) -> Gradients:
+            if not torch.is_grad_enabled() and ordinary(grad_out):
+                return backward(ctx, grad_out)
             refuse_transforms(implementation, (grad_out,))
             if is_legacy_batchedtensor(grad_out):
                 raise transform_refusal(implementation)

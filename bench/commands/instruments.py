@@ -1,4 +1,4 @@
-"""The commands that look into a device or into kernels: doctor, tune, profile, offline."""
+"""The commands that look into a device or into kernels: doctor, tune, profile, host, offline."""
 
 from pathlib import Path
 from typing import Annotated
@@ -67,6 +67,18 @@ def profile(  # noqa: PLR0913
     request = Request(None, tuple(axis or ()), (implementation,) if implementation else (), mode, device)
     run_profile(" ".join(case or ()), request, out, calls, case_timeout)
     return Exit.OK
+
+
+@app.command()
+def host(
+    device: Device = "auto",
+    samples: Annotated[int, typer.Option(min=1, help="calls that are timed, of the whole and of each part")] = 2000,
+    csv: Annotated[Path | None, typer.Option(help="a file for the table")] = None,
+) -> int:
+    """Time what a call of the fused kernels costs the host, part by part, the launch left out; no GPU needed."""
+    from .host import run_host
+
+    return run_host(device, samples, csv)
 
 
 @app.command()

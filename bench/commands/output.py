@@ -7,6 +7,19 @@ import typer
 from ..errors import UsageError
 
 
+def require_writable(out: Path) -> None:
+    """Nothing, where a file can be written: asked before what takes time.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    try:
+        with out.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}") from None
+
+
 def emit(text: str, out: Path | None, written: str) -> None:
     """Print a text, or write it to a file and say `written` with the file's name.
 

@@ -97,6 +97,19 @@ def stubbed_launches() -> AbstractContextManager[None]:
     return stubbed()
 
 
+def fused_steps(
+    problem: Problem, operands: tuple[Tensor, Tensor, Tensor, Tensor], grad_out: Tensor
+) -> dict[str, Callable[[], object]]:
+    """The steps of an ordinary call, each to be run by itself, for query, key, value, prior and the output's gradient.
+
+    Raises:
+        ImportError: Triton is not installed.
+    """
+    from .steps import steps_of
+
+    return steps_of(problem, operands, grad_out)
+
+
 def describe_settings(problem: Problem, device: torch.device, *, backward: bool) -> str:
     """The launch settings of the kernels that run on a device, in a line."""
     from .settings import KERNELS

@@ -27,7 +27,7 @@ def gradients(
     plan: Plan, inputs: Inputs, out: Tensor, softmax: Tensor, grad_out: Tensor, prior: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """The gradients of query, key, value and prior, in their dtypes."""
-    out, softmax, grad = as_pixels(out), as_pixels(softmax), as_pixels(grad_out)
+    out, softmax, grad = as_pixels(out, softmax, grad_out)
     grad_query, grad_table, mean = launch_query_side(plan, inputs, out, grad, softmax)
     grad_key, grad_value = launch_key_side(plan, inputs, grad, softmax, mean)
     if plan.query.geometry.slices > 1:

@@ -1,7 +1,5 @@
 """Launching the kernels: allocation and arguments, on images whose pixels hold their channels side by side."""
 
-from typing import NamedTuple
-
 import torch
 import triton
 from torch import Tensor
@@ -10,26 +8,23 @@ from ...problem import Problem
 from .forward import local_relation_forward_kernel
 from .plans import Plan, plan_of
 
-
-class Inputs(NamedTuple):
-    """Query (N, G, Ho, Wo), key (N, G, H, W) and value (N, C, H, W) as `as_pixels`, prior as `as_table`."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    prior: Tensor
+# Query (N, G, Ho, Wo), key (N, G, H, W) and value (N, C, H, W) as `as_pixels`, prior as `as_table`.
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def as_inputs(plan: Plan, query: Tensor, key: Tensor, value: Tensor, prior: Tensor | None) -> Inputs:
     """The operator's tensors as the kernels take them."""
-    return Inputs(as_pixels(query), as_pixels(key), as_pixels(value), as_table(plan, prior))
+    query, key, value = as_pixels(query, key, value)
+    return query, key, value, as_table(plan, prior)
 
 
-def as_pixels(images: Tensor) -> Tensor:
-    """(N, C, H, W) in the order of (N, H, W, C), for loads of 16 bytes; no copy where it is so, and aligned."""
-    if images.is_contiguous(memory_format=torch.channels_last) and images.data_ptr() % 16 == 0:
-        return images
-    return images.clone(memory_format=torch.channels_last)
+def as_pixels(*images: Tensor) -> list[Tensor]:
+    """Images (N, C, H, W) in the order of (N, H, W, C), for loads of 16 bytes; no copy of what is so, and aligned."""
+    found = []
+    for image in images:
+        fits = image.is_contiguous(memory_format=torch.channels_last) and image.data_ptr() % 16 == 0
+        found.append(image if fits else image.clone(memory_format=torch.channels_last))
+    return found
 
 
 def as_table(plan: Plan, prior: Tensor | None) -> Tensor:
@@ -45,35 +40,42 @@ def as_table(plan: Plan, prior: Tensor | None) -> Tensor:
 
 def launch_forward(plan: Plan, inputs: Inputs, save_softmax: bool) -> tuple[Tensor, Tensor]:
     """The output (N, C, Ho, Wo), and the softmaxes' shifts and scales (N, 2·G, Ho, Wo), empty where not saved."""
-    value = inputs.value
+    value = inputs[2]
     if plan.keeps_size:
         out = torch.empty_like(value)
     else:
-        out = torch.empty(plan.out_shape, dtype=value.dtype, device=value.device, memory_format=torch.channels_last)
+        out = torch.empty(plan.out_shape, dtype=value.dtype, device=plan.device, memory_format=torch.channels_last)
     if save_softmax:
-        softmax = _parts(inputs.query, plan, 2)
+        softmax = torch.empty_strided(plan.softmax_shape, plan.softmax_stride, dtype=plan.wide, device=plan.device)
         plan.saving(*inputs, out, softmax)
-        return out, softmax
-    plan.forward(*inputs, out, plan.nothing())
-    return out, plan.nothing()
+    else:
+        softmax = plan.nothing()
+        plan.forward(*inputs, out, softmax)
+    return out, softmax
 
 
 def launch_query_side(
     plan: Plan, inputs: Inputs, out: Tensor, grad_out: Tensor, softmax: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The query's gradient (N, G, Ho, Wo), the prior's (k, k, G) in the dtype of sums, and Σ_c dy·y by part."""
-    query, k = plan.query, plan.kernel_size
+    """The query's gradient (N, G, Ho, Wo), the prior's (k, k, G) in the dtype of sums, and Σ_c dy·y by part.
+
+    The prior's is empty where there is no prior.
+    """
+    query, pixels, k = plan.query, inputs[0], plan.kernel_size
     slices = query.geometry.slices
-    tiles = query.tiles if plan.prior else 0
     if slices == 1:
-        grad_query, mean = torch.empty_like(inputs.query), torch.empty_like(inputs.query, dtype=plan.wide)
+        grad_query, mean = torch.empty_like(pixels), torch.empty_like(pixels, dtype=plan.wide)
     else:
-        grad_query, mean = _parts(inputs.query, plan, slices), _parts(inputs.query, plan, slices)
-    grad_prior = torch.empty((tiles, k, k, plan.groups * slices), dtype=plan.wide, device=plan.device)
-    query(*inputs, out, grad_out, softmax, grad_query, grad_prior, mean)
-    grad_prior = grad_prior.sum(0)
+        grad_query, mean = _parts(pixels, plan, slices), _parts(pixels, plan, slices)
+    if plan.prior:
+        tables = torch.empty((query.tiles, k, k, plan.groups * slices), dtype=plan.wide, device=plan.device)
+    else:
+        tables = plan.nothing()
+    query(*inputs, out, grad_out, softmax, grad_query, tables, mean)
+    grad_prior = tables.sum(0) if plan.prior else tables
     if slices > 1:
-        return _sum_slices(grad_query, slices), grad_prior.unflatten(-1, (-1, slices)).sum(-1), mean
+        grad_query = _sum_slices(grad_query, slices)
+        grad_prior = grad_prior.unflatten(-1, (-1, slices)).sum(-1) if plan.prior else grad_prior
     return grad_query, grad_prior, mean
 
 
@@ -85,8 +87,8 @@ def launch_key_side(
     if slices != plan.query.geometry.slices:
         parts, left = plan.groups * slices, plan.groups * plan.query.geometry.slices
         raise ValueError(f"members must be the query side's: it left {left} sums a pixel, expected {parts}")
-    grad_key = torch.empty_like(inputs.key) if slices == 1 else _parts(inputs.key, plan, slices)
-    grad_value = torch.empty_like(inputs.value)
+    grad_key = torch.empty_like(inputs[1]) if slices == 1 else _parts(inputs[1], plan, slices)
+    grad_value = torch.empty_like(inputs[2])
     plan.key(*inputs, grad_out, softmax, mean, grad_key, grad_value)
     return _sum_slices(grad_key, slices) if slices > 1 else grad_key, grad_value
 

@@ -1,11 +1,13 @@
 """What a launch needs to know of a problem on a device: found out once, and kept for every call of it."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from triton.compiler import CompiledKernel
+from triton.runtime import driver
 
 from ...plain import keep, kept
 from ...problem import Problem
@@ -37,6 +39,7 @@ class Launch:
         self._rest = (*(getattr(problem, name) for name in SIZES), *self.constants.values())
         self._index = device.index  # None on a CPU
         self._start: Any = None
+        self._stream: Any = None  # tells the device's current one
         self.cubin: bytes | None = None  # once it was launched on a GPU
 
     def __call__(self, *tensors: Tensor) -> None:
@@ -45,19 +48,21 @@ class Launch:
             with torch.cuda.device(self._index):
                 self(*tensors)
         elif self._start is not None:
-            self._start(*tensors, *self._rest)
+            self._start(*tensors, *self._rest, stream=self._stream())
         else:
             compiled = self._kernel[self.grid](*tensors, *self._rest, **self.options)
             if isinstance(compiled, CompiledKernel):  # the interpreter has none
                 self._start, self.cubin = compiled[self.grid], compiled.asm.get("cubin")
+                self._stream = partial(driver.active.get_current_stream, driver.active.get_current_device())
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The kernels of a problem on a device, forward once alone and once for backward, and what they make.
 
-    `wide` is the dtype of sums; `keeps_size` whether the output has the value's shape; `contiguous` whether it is so,
-    and not channels_last; `empty` holds a tensor of no elements once one was needed.
+    The softmaxes are saved in the order of (N, Ho, Wo, 2·G). `wide` is the dtype of sums; `keeps_size` whether the
+    output has the value's shape; `contiguous` whether it is so, and not channels_last; `empty` holds a tensor of no
+    elements once one was needed.
     """
 
     forward: Launch
@@ -66,6 +71,8 @@ class Plan:
     key: Launch
     device: torch.device
     out_shape: tuple[int, int, int, int]
+    softmax_shape: tuple[int, int, int, int]
+    softmax_stride: tuple[int, int, int, int]
     groups: int
     kernel_size: int
     table_stride: tuple[int, int, int]
@@ -104,18 +111,21 @@ def plan_of(problem: Problem, device: torch.device) -> Plan:
 
 def _planned(problem: Problem, device: torch.device) -> Plan:
     forward, query, key = (settings_of(kernel, problem, device) for kernel in NAMES)
+    height, width, saved = problem.out_height, problem.out_width, 2 * problem.groups
     return Plan(
         forward=Launch("forward", problem, forward, device, SAVE_SOFTMAX=False),
         saving=Launch("forward", problem, forward, device, SAVE_SOFTMAX=True),
         query=Launch("query", problem, query, device),
         key=Launch("key", problem, key, device),
         device=device,
-        out_shape=(problem.batch, problem.channels, problem.out_height, problem.out_width),
+        out_shape=(problem.batch, problem.channels, height, width),
+        softmax_shape=(problem.batch, saved, height, width),
+        softmax_stride=(height * width * saved, 1, width * saved, saved),
         groups=problem.groups,
         kernel_size=problem.kernel_size,
         table_stride=(1, problem.kernel_size * problem.groups, problem.groups),
         prior=problem.prior,
         wide=accumulation_dtype(getattr(torch, problem.dtype)),
-        keeps_size=(problem.out_height, problem.out_width) == (problem.height, problem.width),
+        keeps_size=(height, width) == (problem.height, problem.width),
         contiguous=problem.memory_format == "contiguous",
     )

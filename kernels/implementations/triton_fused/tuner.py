@@ -53,7 +53,7 @@ def _launcher(
     from .plans import Launch, Plan, plan_of
 
     plan = plan_of(problem, grad_out.device)
-    inputs, grad = as_inputs(plan, *operands), as_pixels(grad_out)
+    inputs, (grad,) = as_inputs(plan, *operands), as_pixels(grad_out)
 
     def under(settings: Settings) -> Plan:
         if kernel == "forward":
