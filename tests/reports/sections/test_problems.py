@@ -2,8 +2,10 @@
 
 import pytest
 
+from reports.data.rows import load_run
 from reports.sections import problems
-from tests.support.report_rows import MakeRun, case, failed
+from reports.sections.material import material_of
+from tests.support.report_rows import ENVIRONMENT, MakeRun, case, failed
 from tests.support.report_sections import material_from, records, table_of
 
 
@@ -40,6 +42,14 @@ def test_runs_that_do_not_tell_what_auto_takes(make_run: MakeRun) -> None:
     section = problems.section(material_from(make_run, [case(8.0), case(2.0, implementation="triton")]))
     (row,) = records(table_of(section, "problems"))
     assert (row["fastest"], section.paragraphs) == ("triton", [])
+
+
+def test_on_a_cpu_doctors_rate_bounds_the_arithmetic(make_run: MakeRun) -> None:
+    environment = {**ENVIRONMENT, "device": {"type": "cpu", "name": "cpu"}, "doctor": {"roofs": {"fma": 1e9}}}
+    run = make_run([case(8.0, flops=4_000_000)], environment=environment)
+    section = problems.section(material_of([load_run(run, "run")]))
+    # Two million multiply–adds, a thousand million of them a second: 2 ms of 8.
+    assert table_of(section, "problems")["share of arithmetic (%)"].to_list() == [pytest.approx(25)]
 
 
 def test_nothing_timed_says_what_to_run(make_run: MakeRun) -> None:
