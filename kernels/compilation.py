@@ -48,6 +48,11 @@ def constant_when_traced(function: Constant) -> Constant:
     return function
 
 
+def vector_lanes(device: torch.device) -> int:
+    """Numbers of float32 in a vector of what torch.compile writes for a device: 16, 8, 4 on a CPU; 1 elsewhere."""
+    return _cpu_lanes() if device.type == "cpu" else 1
+
+
 @constant_when_traced
 def _has_c_compiler() -> bool:
     return _found_c_compiler()
@@ -75,3 +80,11 @@ def _found_cpp_compiler() -> bool:
     except InvalidCxxCompiler:
         return False
     return True
+
+
+@cache
+def _cpu_lanes() -> int:
+    from torch._inductor.cpu_vec_isa import pick_vec_isa  # noqa: PLC0415  as above
+
+    isa = pick_vec_isa()
+    return isa.nelements() if isa else 1

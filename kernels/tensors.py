@@ -44,20 +44,21 @@ def pad_image(tensor: Tensor, problem: Problem) -> Tensor:
     return F.pad(tensor, (problem.padding,) * 4)
 
 
-def windows(padded: Tensor, problem: Problem, rows: int | None = None) -> Tensor:
+def windows(padded: Tensor, problem: Problem, rows: int | None = None, columns: int | None = None) -> Tensor:
     """(…, H + 2·pad, W + 2·pad) → (k, k, …, Ho, Wo): tap (u, v) of every output pixel, as a view.
 
-    With `rows`, the image holds the padded rows that so many rows of output pixels see.
+    With `rows` or `columns`, the image holds what so many rows or columns of output pixels see.
     """
     *outer, row, column = padded.stride()
     k, d, s = problem.kernel_size, problem.dilation, problem.stride
     height = problem.out_height if rows is None else rows
-    size = (k, k, *padded.shape[:-2], height, problem.out_width)
+    width = problem.out_width if columns is None else columns
+    size = (k, k, *padded.shape[:-2], height, width)
     return padded.as_strided(size, (d * row, d * column, *outer, s * row, s * column))
 
 
-def valid_taps(problem: Problem, device: torch.device) -> Tensor:
-    """(k, k, Ho, Wo) bool: whether tap (u, v) of output pixel (i, j) lies inside the image."""
+def valid_taps(problem: Problem, device: torch.device, out_width: int | None = None) -> Tensor:
+    """(k, k, Ho, Wo) bool: whether tap (u, v) of output pixel (i, j) lies inside the image; Wo may be another."""
 
     def inside(size: int, outputs: int) -> Tensor:
         tap = torch.arange(problem.kernel_size, device=device)[:, None] * problem.dilation
@@ -65,5 +66,5 @@ def valid_taps(problem: Problem, device: torch.device) -> Tensor:
         return (position >= 0) & (position < size)
 
     rows = inside(problem.height, problem.out_height)
-    columns = inside(problem.width, problem.out_width)
+    columns = inside(problem.width, problem.out_width if out_width is None else out_width)
     return rows[:, None, :, None] & columns[None, :, None, :]

@@ -15,6 +15,7 @@ from .sections import (
     maps,
     memory,
     networks,
+    problems,
     rows,
     trust,
     verdict,
@@ -22,7 +23,7 @@ from .sections import (
 )
 from .sections.material import Material, material_of
 
-_SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, yardsticks, comparison, trust, rows)
+_SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, yardsticks, problems, comparison, trust, rows)
 
 
 def assemble(runs: Sequence[ReportedRun]) -> Report:

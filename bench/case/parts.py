@@ -1,4 +1,4 @@
-"""The parts of the sweep `gpu`, each of which says one thing, in the order of what tells most."""
+"""What sweeps are put together from: LR-Net's stages, the blocks of `cpu`, and the parts of `gpu` in their order."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,26 @@ STAGES: tuple[Values, ...] = (
     {"channels": (200,), "hw": (28,)},
     {"channels": (400,), "hw": (14,)},
     {"channels": (800,), "hw": (7,)},
+)
+# Channels and resolution: wide and narrow maps, of few and of many channels.
+_MAPS = ((96, 56), (64, 28), (64, 14), (400, 14), (256, 7))
+NETWORK: Values = {"scope": ("network",), "channels": (3,), "mode": ("forward", "training"), "cache": ("hot",)}
+
+
+def stages_at(size: int, batch: int) -> tuple[Values, ...]:
+    """The stages of an LR-Net at another resolution than 224², one that 32 divides."""
+    return tuple(
+        {**stage, "hw": tuple(int(hw) * size // 224 for hw in stage["hw"]), "batch": (batch,)} for stage in STAGES
+    )
+
+
+# Operators first, those of LR-Net-26 and LR-Net-50 among them, then the two networks.
+CPU_BLOCKS: tuple[Values, ...] = (
+    *({"channels": (channels,), "hw": (hw,)} for channels, hw in _MAPS),
+    *stages_at(64, batch=2),
+    *stages_at(224, batch=1),
+    {**NETWORK, "depth": (26,), "hw": (64,), "batch": (2,)},
+    {**NETWORK, "depth": (50,), "hw": (224,), "batch": (1,)},
 )
 _OPERATOR: Values = {"scope": ("operator",), "cache": ("cold",), "mode": ("forward", "forward_backward")}
 _OF_A_STAGE: Values = {"kernel_size": (7,), "m": (8,), "stride": (1,)}

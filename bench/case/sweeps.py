@@ -11,7 +11,7 @@ from ..cost.yardsticks import YARDSTICKS
 from ..errors import UsageError
 from .axes import AXES, Value
 from .case import Case, make_case
-from .parts import STAGES, Values, together
+from .parts import CPU_BLOCKS, NETWORK, STAGES, Values, together
 
 DEFAULTS: Values = {
     "batch": (2,),
@@ -72,13 +72,9 @@ class Sweep:
         return self.on_gpu if self.on_gpu is not None and device_type == "cuda" else self
 
 
-_NETWORK: Values = {
-    "scope": ("network",),
-    "channels": (3,),
-    "mode": ("forward", "training"),
-    "cache": ("hot",),
-}
-_GPU_NETWORK: Values = {**_NETWORK, "depth": (50,), "hw": (224,), "memory_format": ("channels_last",)}
+# Those that run on a CPU, but for FlexAttention, which compiles for seconds per problem and has no backward there.
+_ON_CPU = ("native", "compiled", "chunked", "unfold")
+_GPU_NETWORK: Values = {**NETWORK, "depth": (50,), "hw": (224,), "memory_format": ("channels_last",)}
 # The most telling first; with one value each, so that `-a batch=…` or `-a dtype=…` fixes it everywhere.
 _GPU_NETWORKS: tuple[Values, ...] = tuple(
     {"dtype": (dtype,), "batch": (batch,), "torch_compile": (compiled,)}
@@ -93,13 +89,20 @@ SWEEPS: Mapping[str, Sweep] = {
         {},
         (
             {"kernel_size": (3, 7, 11)},
-            {"m": (1, 8, 32)},
-            {"channels": (32, 64, 128)},
-            {"hw": (14, 28, 56)},
+            {"m": (1, 8)},
+            {"channels": (64, 128)},
+            {"hw": (14, 28)},
             {"stride": (1, 2)},
         ),
         # FlexAttention compiles for seconds per problem, and on a CPU has no backward: axes, stages and gpu have it.
         implementations=tuple(name for name in IMPLEMENTATIONS if name != "flex"),
+    ),
+    "cpu": Sweep(
+        "maps and stages beside convolutions, LR-Net-26 and -50 beside ResNets: about ten minutes on two CPU cores",
+        {},
+        CPU_BLOCKS,
+        yardsticks=True,
+        implementations=_ON_CPU,
     ),
     "axes": Sweep(
         "one axis at a time around LR-Net-50's 28²×200 stage",
@@ -149,10 +152,10 @@ SWEEPS: Mapping[str, Sweep] = {
     ),
     "networks": Sweep(
         "LR-Net-26 at 64², inference and training, beside ResNet-26; on a GPU depth 50 at 224², in many ways",
-        {**_NETWORK, "depth": (26,), "hw": (64,), "batch": (2,)},
+        {**NETWORK, "depth": (26,), "hw": (64,), "batch": (2,)},
         ({},),
         yardsticks=True,
-        implementations=("compiled", "chunked", "unfold"),
+        implementations=_ON_CPU,
         on_gpu=Sweep(
             "LR-Net-50 at 224², inference and training, beside ResNet-50: batch, dtype, with and without torch.compile",
             _GPU_NETWORK,

@@ -2,10 +2,10 @@
 
 import torch
 
-from kernels import predicted_bytes, unsupported
+from kernels import predicted_bytes, resolve, unsupported
 
 from ..case.case import Case
-from ..case.networks import network_bytes, network_refusal
+from ..case.networks import layer_problems, network_bytes, network_refusal
 from ..cost.complexity import ITEMSIZE
 
 _MIB = 2**20
@@ -28,6 +28,12 @@ def refusal(case: Case, device: torch.device) -> str | None:
             compiled=case.torch_compile,
         )
     return unsupported(case.implementation, case.problem, device, backward=case.backward)
+
+
+def taken_by_auto(case: Case, device: torch.device) -> bool:
+    """Whether it is the case's implementation that "auto" stands for, in all layers of a network."""
+    problems = layer_problems(case.problem, case.depth) if case.scope == "network" else [case.problem]
+    return {resolve(one, device, backward=case.backward) for one in problems} == {case.implementation}
 
 
 def predicted_mib(case: Case, device: torch.device) -> float:

@@ -25,7 +25,7 @@ from ..device.timing import Sampler, Timing
 from ..errors import in_a_line
 from ..results.columns import Row
 from ..samples import Latency
-from .preflight import predicted_mib, refusal
+from .preflight import predicted_mib, refusal, taken_by_auto
 from .prepared import Prepared, callable_of, prepare
 from .recheck import recheck
 from .steps import StepResult
@@ -110,6 +110,7 @@ class Runner:
         if reason is not None:
             raise _Refused("unsupported", reason)
         if case.yardstick is None:
+            columns["auto"] = taken_by_auto(case, self.device)
             columns["predicted_mib"] = predicted_mib(case, self.device)
             if case.scope != "network":  # whose layers have each their own
                 columns["settings"] = describe_settings(

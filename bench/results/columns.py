@@ -97,6 +97,12 @@ _OUTCOMES: tuple[Column, ...] = (
     Column("device", _TEXT, 1, "the model that it was measured on"),
     Column("settings", _WORDS, 2, "launch settings that the implementation chose"),
     Column("binary", _WORDS, 5, "hash of the kernels' binaries that ran, for those that are ours"),
+    Column(
+        "auto",
+        Type("boolean", optional=True),
+        5,
+        "whether `auto` takes the implementation here, in all layers of a network",
+    ),
     Column("error", _NUMBER, 1, "largest relative error against float64, of the output and of all gradients"),
     Column("latency_ms", _NUMBER, 1, "median of the samples"),
     Column("latency_p20_ms", _NUMBER, 1, "first fifth of the samples"),

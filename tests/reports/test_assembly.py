@@ -20,6 +20,19 @@ def test_every_figure_says_how_it_is_made_again(gpu_run: Path, monkeypatch: pyte
     (table,) = [table for table in report.tables if table.name == "figures"]
     assert table.frame["figure"].to_list() == names
     assert [section.id for section in report.sections] == [
-        *("verdict", "axes", "formula", "bounds", "memory", "map", "networks", "yardsticks", "runs", "trust", "rows")
+        *(
+            "verdict",
+            "axes",
+            "formula",
+            "bounds",
+            "memory",
+            "map",
+            "networks",
+            "yardsticks",
+            "problems",
+            "runs",
+            "trust",
+            "rows",
+        )
     ]
     assert all(section.tables or section.figures or section.empty for section in report.sections)

@@ -138,7 +138,9 @@ def test_networks_by_device() -> None:
         (26, 64, 2, False)
     }
     assert {(one.implementation, one.mode) for one in on_cpu} == {
-        (name, mode) for name in ("unfold", "chunked", "compiled", "resnet") for mode in ("forward", "training")
+        (name, mode)
+        for name in ("unfold", "chunked", "compiled", "native", "resnet")
+        for mode in ("forward", "training")
     }
     ways = {(one.problem.dtype, one.problem.batch, one.torch_compile) for one in on_gpu}
     assert ways == {(d, n, c) for d in ("bfloat16", "float32") for n in (64, 256) for c in (False, True)}

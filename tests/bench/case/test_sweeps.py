@@ -8,6 +8,7 @@ import pytest
 
 from bench.case.axes import MODES_OF, Value
 from bench.case.case import Case
+from bench.case.networks import layer_problems
 from bench.case.sweeps import SWEEPS, Sweep, case_count, expand, require_sweep
 from bench.cost.yardsticks import YARDSTICKS
 from bench.errors import UsageError
@@ -117,6 +118,19 @@ def test_quick_is_for_a_cpu() -> None:
     cases = expand(SWEEPS["quick"], {})
     assert seen(cases, "dtype") == {"float32"}
     assert max(case.problem.batch * case.problem.channels * case.problem.height**2 for case in cases) <= 2**19
+
+
+def test_cpu_has_each_stage_of_its_networks_beside_the_convolution() -> None:
+    cases = expand(SWEEPS["cpu"], {})
+    operators = [one for one in cases if one.scope == "operator"]
+    posed = seen(operators, "batch", "channels", "height", "width", "stride")
+    for network in (one for one in cases if one.implementation == "resnet"):
+        layers = layer_problems(network.problem, network.depth)
+        kept = {(one.batch, one.channels, one.height, one.width, one.stride) for one in (layers[0], layers[-1])}
+        assert kept <= posed
+    for problem in {one.problem for one in operators}:
+        assert {one.implementation for one in operators if one.problem == problem} >= {"native", "unfold", "conv3x3"}
+    assert seen(cases, "dtype", "kernel_size", "m") == {("float32", 7, 8)}
 
 
 def test_hw_sets_height_and_width() -> None:
