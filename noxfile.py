@@ -1,6 +1,7 @@
 """The project's tasks; `nox -l` explains them, and what stands after `--` goes to the command behind a task."""
 
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
@@ -9,11 +10,21 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 NO_EVIDENCE = 4
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+PROJECT = PYPROJECT["project"]
 
 
-def install(session: nox.Session, *groups: str) -> None:
-    """Install the project's dependencies and those of the groups, at the tested versions."""
-    packages = [*PYPROJECT["project"]["dependencies"], *nox.project.dependency_groups(PYPROJECT, *groups)]
+def needed(*extras: str) -> list[str]:
+    """What the project's extras need, those that they name included, without the project itself."""
+    found = []
+    for text in (text for extra in extras for text in PROJECT["optional-dependencies"][extra]):
+        one = Requirement(text)
+        found += needed(*sorted(one.extras)) if one.name == PROJECT["name"] else [text]
+    return found
+
+
+def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = ()) -> None:
+    """Install what the project, its extras and the groups of dependencies need, at the tested versions."""
+    packages = [*PROJECT["dependencies"], *needed(*extras), *nox.project.dependency_groups(PYPROJECT, *groups)]
     session.install("--constraint", "constraints.txt", *packages)
 
 
@@ -67,7 +78,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types (mypy, strict)."""
-    install(session, "types")
+    install(session, "test", groups=("types",))
     session.run("mypy")
 
 

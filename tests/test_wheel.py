@@ -14,7 +14,7 @@ from tests import ROOT
 
 pytestmark = pytest.mark.slow
 
-SOURCES = ("pyproject.toml", "README.md", "kernels")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "kernels")
 PROGRAM = """
 import sys
 import torch
@@ -56,7 +56,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_the_kernels_alone(wheel: Path) -> None:
     kernels = ROOT / "kernels"
-    paths = [*kernels.rglob("*.py"), *(kernels / "implementations" / "native" / "source").iterdir()]
+    paths = [
+        *kernels.rglob("*.py"),
+        kernels / "py.typed",
+        *(kernels / "implementations" / "native" / "source").iterdir(),
+    ]
     sources = {f"local_relation/{path.relative_to(kernels).as_posix()}" for path in paths}
     with zipfile.ZipFile(wheel) as archive:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
