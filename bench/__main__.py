@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from . import REPORTS, RUNS
 from .commands.instruments import Axes, Device
 from .commands.instruments import app as instruments
 from .commands.on_runs import app as on_runs
@@ -18,7 +19,7 @@ from .errors import Exit, SuiteError
 from .processes import console, print_whatever_the_encoding
 
 # Options of several commands.
-NewFolder = Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")]
+NewFolder = Annotated[Path | None, typer.Option(help=f"the run's folder; a new one under {RUNS} if left out")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")]
 # And of one, too long to stand in a signature.
 Retry = Annotated[list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")]
@@ -161,7 +162,7 @@ def run(  # noqa: PLR0913
     run_sweep(request, where, conduct, target, shard)
     if report:
         return report_on(target.path)
-    typer.echo(f"report them with: python -m reports {shlex.quote(str(target.path))}")
+    typer.echo(f"report them with: {REPORTS} {shlex.quote(str(target.path))}")
     return Exit.OK
 
 
@@ -202,8 +203,8 @@ def learn(  # noqa: PLR0913
     plan = plan_of(variants or (), seeds, implementation, minutes, quick=quick)
     code, path = run_learn(plan, out, resume=resume)
     if report and not code:
-        return report_on(path, "reports.learning")
-    typer.echo(f"their page: python -m reports.learning {shlex.quote(str(path))}")
+        return report_on(path)
+    typer.echo(f"their page: {REPORTS} {shlex.quote(str(path))}")
     return code
 
 

@@ -25,7 +25,7 @@ from ..run.conduct import Conduct
 from ..run.executors import LocalExecutor, Seat
 from ..run.rates import Rates
 from ..run.run import Target, measure_run
-from .gpu_tests import Proof, run_tests
+from .gpu_tests import Proof, require_tests, run_tests
 from .progress import reporting
 from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on, target_of
 
@@ -50,6 +50,8 @@ def run_gpu(out: Path | None, minutes: float, *, tests: bool, resume: bool) -> E
         SuiteError: There is no GPU, the folder holds a run and is not to be resumed, or the run ended early.
     """
     target = target_of(out, "gpu", (), resume=resume)
+    if tests:
+        require_tests()
     if not torch.cuda.device_count():
         raise UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases")
     require_device(str(_DEVICE))

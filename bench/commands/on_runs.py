@@ -1,13 +1,17 @@
 """The commands on runs that are made, and on pairs of them: compare, gate, export, merge. Free of torch."""
 
 import json
+import subprocess
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .. import INSTALLED, RUNS, module_command
+
 app = typer.Typer()
+_REST = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class Format(StrEnum):
@@ -48,13 +52,13 @@ def compare(  # noqa: PLR0913
     return code
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings=_REST)
 def gate(
     context: typer.Context,
     base: Annotated[str, typer.Argument(metavar="BASE", help="a commit, tag or branch")],
     turns: Annotated[int, typer.Option(min=4, help="processes in the order ABBA, a multiple of 4")] = 8,
     tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
-    out: Annotated[Path | None, typer.Option(help="a folder; a new one under reports/runs if left out")] = None,
+    out: Annotated[Path | None, typer.Option(help=f"a folder; a new one under {RUNS} if left out")] = None,
 ) -> int:
     """Measure the kernels of BASE and of the working tree in turns, and exit as compare; the rest goes to `run`."""
     from .gate import run_gate
@@ -99,3 +103,11 @@ def merge(
     done = {key for part in parts for key in part.rows}
     typer.echo(f"{len(done)} of the sweep's {parts[0].environment['sweep']['cases']} cases are in {folder.csv_path}")
     return 0
+
+
+if INSTALLED:  # in a checkout, which has the folder of reports, this is `python -m reports`
+
+    @app.command(context_settings=_REST, add_help_option=False)
+    def report(context: typer.Context) -> int:
+        """Make the page, the figures and the tables of runs; `report --help` says what it takes."""
+        return subprocess.run([*module_command("reports"), *context.args], check=False).returncode

@@ -4,7 +4,6 @@ import heapq
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 import typer
 from rich.console import Console
 
-from .. import ROOT
+from .. import ROOT, module_command
 from ..case.case import Case, grouped
 from ..case.request import Request
 from ..case.shards import Shard, describe_sweep, parse_shard
@@ -157,9 +156,9 @@ def target_of(out: Path | None, name: str, retry: Sequence[str], *, resume: bool
     return Target(out or new_run_path(name), {}, statuses if resume else None)
 
 
-def report_on(path: Path, module: str = "reports") -> Exit:
+def report_on(path: Path) -> Exit:
     """Make the report of a run, in a process of its own that knows nothing of torch; its exit code."""
-    done = subprocess.run([sys.executable, "-m", module, str(path.resolve())], cwd=ROOT, check=False)
+    done = subprocess.run([*module_command("reports"), str(path.resolve())], cwd=ROOT, check=False)
     return Exit.OK if done.returncode == 0 else Exit.FAILED
 
 

@@ -12,7 +12,7 @@ import typer
 
 from tests import ROOT
 
-PROGRAMS = ("bench", "reports", "reports.learning")
+PROGRAMS = ("bench", "reports")
 
 
 def pages() -> dict[str, str]:
