@@ -33,7 +33,11 @@ def shown(text: str) -> Iterator[str]:
     mentions = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+)`", prose(text))]
     helped = [f"{code} --help" if code.startswith("python") else code for code in mentions]
     for line in [*code_lines(text), *helped]:
-        yield from (command for command in line.split(" && ") if re.match(r"python3? +-m +\S|nox\b", command))
+        yield from (
+            command
+            for command in line.split(" && ")
+            if re.match(r"python3? +-m +\S|nox\b|local-relation-bench\b", command)
+        )
 
 
 LINES = sorted({line for text in PAGES.values() for line in shown(text)})
@@ -68,6 +72,11 @@ def check_module(words: list[str]) -> list[str]:
         return check_module(["bench", "run", *left])
     assert left == []
     return rest
+
+
+def check_installed(words: list[str]) -> list[str]:
+    """Read the words after `local-relation-bench`."""
+    return check_module(["reports", *words[1:]] if words[:1] == ["report"] else ["bench", *words])
 
 
 def check_nox(words: list[str], options: object) -> list[str]:
@@ -106,7 +115,10 @@ def dry(words: list[str]) -> list[str]:
 @pytest.mark.parametrize("line", LINES)
 def test_every_command_exists(line: str, pytestconfig: pytest.Config) -> None:
     words = shlex.split(line, comments=True)
-    found = check_nox(words[1:], pytestconfig.option) if words[0] == "nox" else check_module(words[2:])
+    if words[0] == "nox":
+        found = check_nox(words[1:], pytestconfig.option)
+    else:
+        found = check_module(words[2:]) if words[0].startswith("python") else check_installed(words[1:])
     if found and found[0] in DRY and LARGE not in found and "--help" not in found:
         result = CliRunner().invoke(app, dry(found))
         assert result.exit_code == 0, result.output
@@ -124,6 +136,8 @@ FAULTS = {
     "an option that is not there": "python -m bench run --fast",
     "a value of another type": "python -m bench run --seconds soon",
     "a command that is not there": "python -m bench walk",
+    "a command that is not there in a wheel": "local-relation-bench walk",
+    "an option that is not there in a wheel": "local-relation-bench report RUN --fast",
     "a module that is not known": "python -m timeit",
     "too many arguments": "python -m bench list axes sweeps",
     "an axis that is not there": "python -m bench run quick -a colour=red",

@@ -21,7 +21,7 @@ from local_relation import LocalRelation2d, local_relation
 
 layer = LocalRelation2d(16, kernel_size=3, m=8)
 y: Tensor = local_relation(zeros(1), zeros(1), zeros(1), None, kernel_size=3, m="eight")
-reveal_type(layer.kernel_size)
+reveal_type(layer)
 """
 
 
@@ -65,7 +65,7 @@ def test_its_types_are_known(call: Call, tmp_path: Path) -> None:
     done = call("mypy", "--strict", "program.py", cwd=tmp_path)
     assert done.stdout.splitlines() == [
         'program.py:6: error: Argument "m" to "local_relation" has incompatible type "str"; expected "int"  [arg-type]',
-        'program.py:7: note: Revealed type is "int"',
+        'program.py:7: note: Revealed type is "local_relation.layer.LocalRelation2d"',
         "Found 1 error in 1 file (checked 1 source file)",
     ]
 
