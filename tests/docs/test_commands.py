@@ -86,7 +86,7 @@ def check_nox(words: list[str], options: object) -> list[str]:
     if "-s" not in ours:
         assert ours in ([], ["-l"]), "a line of nox names its sessions with -s"
         return []
-    names = ours[ours.index("-s") + 1 :]
+    names = [name.partition("(")[0] for name in ours[ours.index("-s") + 1 :]]
     assert names
     assert set(names) <= set(sessions()), f"noxfile.py has no session {set(names) - set(sessions())}"
     assert set(ours[: ours.index("-s")]) <= {"--no-venv", "--no-install"}
