@@ -32,12 +32,9 @@ def shown(text: str) -> Iterator[str]:
     """The commands of a page: those of code blocks, and those in `code`, which may leave out what is required."""
     mentions = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+)`", prose(text))]
     helped = [f"{code} --help" if code.startswith("python") else code for code in mentions]
+    command = re.compile(r"(?:docker exec \S+ )?((?:python3? +-m +\S|(?:nox|local-relation-bench)\b).*)")
     for line in [*code_lines(text), *helped]:
-        yield from (
-            command
-            for command in line.split(" && ")
-            if re.match(r"python3? +-m +\S|nox\b|local-relation-bench\b", command)
-        )
+        yield from (found[1] for found in map(command.match, line.split(" && ")) if found)
 
 
 LINES = sorted({line for text in PAGES.values() for line in shown(text)})
@@ -89,7 +86,7 @@ def check_nox(words: list[str], options: object) -> list[str]:
     names = [name.partition("(")[0] for name in ours[ours.index("-s") + 1 :]]
     assert names
     assert set(names) <= set(sessions()), f"noxfile.py has no session {set(names) - set(sessions())}"
-    assert set(ours[: ours.index("-s")]) <= {"--no-venv", "--no-install"}
+    assert set(ours[: ours.index("-s")]) <= {"--no-venv", "--no-install", "-R"}
     if not rest:
         return []
     (name,) = names
