@@ -125,7 +125,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gpu(session: nox.Session) -> None:
-    """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out reports/published/NAME`."""
+    """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out results/NAME`."""
     install(session, "test")
     session.run("python", "-m", "bench", "gpu", *session.posargs)
 

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[__name__.count(".") + 1]
 SOURCES = (_WITHIN.rstrip("."),) if INSTALLED else ("bench", "kernels")
 # Where runs go unless told otherwise, of the folder that a command is called in.
 RUNS = Path("runs") if INSTALLED else Path("reports", "runs")
+# And what is published of them.
+PUBLISHED = Path("published") if INSTALLED else Path("reports", "published")
 # The commands as a user types them: the suite's, and the reports'.
 WORDS = ("local-relation-bench",) if INSTALLED else ("python", "-m", "bench")
 SUITE = " ".join(WORDS)

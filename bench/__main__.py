@@ -140,7 +140,8 @@ def run(  # noqa: PLR0913
 ) -> int:
     """Measure a sweep and leave a run folder."""
     from .case.request import Request
-    from .commands.run import report_on, run_sweep, show_sweep, target_of, timing_of
+    from .commands.output import report_on
+    from .commands.run import run_sweep, show_sweep, target_of, timing_of
     from .run.conduct import Conduct
     from .run.executors import executor_of
 
@@ -197,7 +198,7 @@ def learn(  # noqa: PLR0913
     report: Report = False,
 ) -> int:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
-    from .commands.run import report_on
+    from .commands.output import report_on
     from .learn.command import plan_of, run_learn
 
     plan = plan_of(variants or (), seeds, implementation, minutes, quick=quick)

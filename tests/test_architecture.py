@@ -46,12 +46,12 @@ ROOMS: Mapping[str, frozenset[str]] = {
 }
 # Errors are a leaf, and those of a run folder are raised by bench.results.
 REPORTS_MAY_IMPORT = ("bench.results", "bench.errors", "bench.SUITE", "bench.REPORTS")
-BENCH_ITSELF = {
-    f"bench.{name}" for name in ("INSTALLED", "ROOT", "SOURCES", "RUNS", "WORDS", "SUITE", "REPORTS", "module_command")
-}
+PLACES = ("INSTALLED", "ROOT", "SOURCES", "RUNS", "PUBLISHED", "WORDS", "SUITE", "REPORTS", "module_command")
+BENCH_ITSELF = {f"bench.{name}" for name in PLACES}
 FREE_OF_TORCH = (
     *("bench.errors", "bench.locks", "bench.processes", "bench.samples", "bench.cost", "bench.results"),
-    *("bench.commands.gate", "bench.commands.on_runs", "bench.commands.output", "bench.commands.table", "reports"),
+    *("bench.commands.gate", "bench.commands.on_runs", "bench.commands.output", "bench.commands.submit"),
+    *("bench.commands.table", "reports"),
 )
 MOST_FLOORS = 10
 

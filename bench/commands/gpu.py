@@ -26,8 +26,9 @@ from ..run.executors import LocalExecutor, Seat
 from ..run.rates import Rates
 from ..run.run import Target, measure_run
 from .gpu_tests import Proof, require_tests, run_tests
+from .output import report_on
 from .progress import reporting
-from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on, target_of
+from .run import CASE_SECONDS, PROBLEM_SECONDS, target_of
 
 _DEVICE = torch.device("cuda")
 _TIMING = Timing(seconds=0.05)

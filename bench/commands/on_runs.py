@@ -1,4 +1,4 @@
-"""The commands on runs that are made, and on pairs of them: compare, gate, export, merge. Free of torch."""
+"""The commands on runs that are made, and on pairs of them: compare, gate, export, merge, submit. Free of torch."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .. import INSTALLED, RUNS, module_command
+from .. import INSTALLED, PUBLISHED, RUNS, module_command
 
 app = typer.Typer()
 _REST = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -103,6 +103,18 @@ def merge(
     done = {key for part in parts for key in part.rows}
     typer.echo(f"{len(done)} of the sweep's {parts[0].environment['sweep']['cases']} cases are in {folder.csv_path}")
     return 0
+
+
+@app.command()
+def submit(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the run folder to hand in")],
+    out: Annotated[Path, typer.Option(help="the folder of published runs")] = PUBLISHED,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check the run, pack nothing")] = False,
+) -> int:
+    """Check whether a run can be published, and pack it with its report under a name of its own."""
+    from .submit import run_submit
+
+    return run_submit(run, out, dry_run=dry_run)
 
 
 if INSTALLED:  # in a checkout, which has the folder of reports, this is `python -m reports`
