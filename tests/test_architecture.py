@@ -51,7 +51,7 @@ BENCH_ITSELF = {f"bench.{name}" for name in PLACES}
 FREE_OF_TORCH = (
     *("bench.errors", "bench.locks", "bench.processes", "bench.samples", "bench.cost", "bench.results"),
     *("bench.commands.gate", "bench.commands.on_runs", "bench.commands.output", "bench.commands.submit"),
-    *("bench.commands.table", "reports"),
+    *("bench.commands.history", "bench.commands.table", "reports"),
 )
 MOST_FLOORS = 10
 

@@ -1,4 +1,4 @@
-"""The commands on runs that are made, and on pairs of them: compare, gate, export, merge, submit. Free of torch."""
+"""The commands on runs that are made, and on several: compare, gate, export, merge, history, submit. Free of torch."""
 
 import json
 import subprocess
@@ -103,6 +103,25 @@ def merge(
     done = {key for part in parts for key in part.rows}
     typer.echo(f"{len(done)} of the sweep's {parts[0].environment['sweep']['cases']} cases are in {folder.csv_path}")
     return 0
+
+
+@app.command()
+def history(  # noqa: PLR0913
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of run folders")],
+    where: Annotated[
+        list[str] | None, typer.Option("--where", "-w", help="COLUMN=VALUE,VALUE that the cases have; repeated")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="the share by which a time may change and be the same")] = 0.02,
+    confidence: Annotated[float, typer.Option(help="of each interval")] = 0.99,
+    form: Annotated[Format, typer.Option("--format", help="how the table is written")] = Format.TEXT,
+    out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
+    plot: Annotated[Path | None, typer.Option(help="a file for the plot of one case, .png or .svg")] = None,
+) -> int:
+    """Follow a case over many runs, or all cases in short, and name the runs in which a time changed."""
+    from ..results.comparison import Judging
+    from .history import Output, run_history
+
+    return run_history(folder, where or (), Judging(tolerance, confidence), Output(form, out, plot))
 
 
 @app.command()
