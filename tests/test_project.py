@@ -3,11 +3,13 @@
 import re
 import tomllib
 
-import yaml
+import pytest
 from packaging.requirements import Requirement
 
 from tests import ROOT
 
+# A GPU's machine may lack it.
+yaml = pytest.importorskip("yaml")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ABOUT = PROJECT["project"]
 EXTRAS = ABOUT["optional-dependencies"]

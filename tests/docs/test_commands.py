@@ -32,7 +32,9 @@ def shown(text: str) -> Iterator[str]:
     """The commands of a page: those of code blocks, and those in `code`, which may leave out what is required."""
     mentions = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+)`", prose(text))]
     helped = [f"{code} --help" if code.startswith("python") else code for code in mentions]
-    command = re.compile(r"(?:docker exec \S+ )?((?:python3? +-m +\S|(?:nox|local-relation-bench)\b).*)")
+    command = re.compile(
+        r"(?:docker exec \S+ |uv run --with nox )?((?:python3? +-m +\S|(?:nox|local-relation-bench)\b).*)"
+    )
     for line in [*code_lines(text), *helped]:
         yield from (found[1] for found in map(command.match, line.split(" && ")) if found)
 
