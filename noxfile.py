@@ -28,7 +28,7 @@ def needed(*extras: str) -> list[str]:
     for text in (text for extra in extras for text in PROJECT["optional-dependencies"][extra]):
         one = Requirement(text)
         found += needed(*sorted(one.extras)) if one.name == PROJECT["name"] else [text]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = (), constraints: str = CONSTRAINTS) -> None:
