@@ -142,12 +142,12 @@ def pack(run: Run, published: Path) -> Path:
     Raises:
         RunFolderError: The same run is there already.
     """
-    name, number_ = name_of(run), 1
-    while (target := published / (name if number_ == 1 else f"{name}-{number_}")).exists():
+    name, place = name_of(run), 1
+    while (target := published / (name if place == 1 else f"{name}-{place}")).exists():
         there = RunFolder(target).environment(older=True)
         if (there["started"], there.get("fingerprint")) == (run.environment["started"], run.environment["fingerprint"]):
             raise RunFolderError(f"{target} holds this run already")
-        number_ += 1
+        place += 1
     folder, packed = RunFolder(run.path), RunFolder(target)
     target.mkdir(parents=True)
     shutil.copy(folder.csv_path, packed.csv_path)

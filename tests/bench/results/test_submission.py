@@ -9,6 +9,8 @@ import pytest
 
 from bench.results.columns import Row
 from bench.results.folder import RunFolder, csv_lines
+from bench.results.reading import read_run
+from bench.results.submission import name_of
 from tests.support.in_process import Invoke
 from tests.support.small_runs import SIZES
 
@@ -158,6 +160,32 @@ def test_what_is_amiss_is_told_and_nothing_is_packed(invoke: Invoke, run: Path, 
     assert (code, error) == (1, "run cannot be published as it is\n")
     assert told in out
     assert not Path("published").exists()
+
+
+GPU = {
+    **dict.fromkeys(("capability", "multiprocessors", "l2_bytes", "memory_gib", "bounded_as"), 1),
+    "type": "cuda",
+    "name": "NVIDIA H200 (141 GB)",
+    "uuid": "GPU-1",
+    "roofs": {"copy": "measured"},
+    "driver": "580.1",
+    "telemetry_absent": None,
+}
+
+
+def on_gpu(about: dict[str, Any], rows: list[Row]) -> None:
+    about.update(device=GPU, started="2026-11-22T12:00:00+00:00", gpu_tests="passed in 60 s")
+    for row in rows:
+        row["device"] = GPU["name"]
+
+
+def test_a_gpus_run_is_named_by_it_and_its_driver_is_known(invoke: Invoke, run: Path) -> None:
+    changed(run, on_gpu)
+    assert invoke("submit", run, "--dry-run")[0] == 0
+    assert name_of(read_run(run)) == "2026-11-22-nvidia-h200-141-gb-quick"
+    changed(run, about_with(device={**GPU, "driver": None, "telemetry_absent": "NVML cannot be loaded"}))
+    code, out, _ = invoke("submit", run, "--dry-run")
+    assert (code, "environment: the driver is not known: NVML cannot be loaded" in out) == (1, True)
 
 
 def test_an_installed_release_needs_no_commit(invoke: Invoke, run: Path) -> None:
