@@ -1,6 +1,9 @@
 """The project's tasks; `nox -l` explains them, and what stands after `--` goes to the command behind a task."""
 
+from pathlib import Path
+
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
@@ -8,24 +11,52 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 NO_EVIDENCE = 4
+CONSTRAINTS = "constraints.txt"
+# The gate's tests. One file to a process, as its tests share what they have measured and compiled; the slowest files
+# come first. Three on the gate's two cores, as some wait for other processes.
+GATE = (
+    *("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"),
+    *("-m", "not timing and not compilations and not extended"),
+)
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+PROJECT = PYPROJECT["project"]
 
 
-def install(session: nox.Session, *groups: str) -> None:
-    """Install the project's dependencies and those of the groups, at the tested versions."""
-    packages = [*PYPROJECT["project"]["dependencies"], *nox.project.dependency_groups(PYPROJECT, *groups)]
-    session.install("--constraint", "constraints.txt", *packages)
+def needed(*extras: str) -> list[str]:
+    """What the project's extras need, those that they name included, without the project itself."""
+    found = []
+    for text in (text for extra in extras for text in PROJECT["optional-dependencies"][extra]):
+        one = Requirement(text)
+        found += needed(*sorted(one.extras)) if one.name == PROJECT["name"] else [text]
+    return list(dict.fromkeys(found))
+
+
+def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = (), constraints: str = CONSTRAINTS) -> None:
+    """Install what the project, its extras and the groups of dependencies need, at the tested versions."""
+    packages = [*PROJECT["dependencies"], *needed(*extras), *nox.project.dependency_groups(PYPROJECT, *groups)]
+    session.install("--constraint", constraints, *packages)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Prove every implementation correct: the test suite but for slow compilations and the longest tests, no GPU."""
     install(session, "test")
-    # One file to a process, as its tests share what they have measured and compiled; the slowest files come first.
-    # Three on the gate's two cores, as some wait for other processes.
-    side_by_side = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
-    chosen = "not timing and not compilations and not extended"
-    session.run("python", "-m", "pytest", *side_by_side, "-m", chosen, *session.posargs)
+    session.run("python", "-m", "pytest", *GATE, *session.posargs)
+
+
+@nox.session(default=False)
+@nox.parametrize("release", [nox.param(which, id=which) for which in ("oldest", "newest")])
+def tests_torch(session: nox.Session, release: str) -> None:
+    """Run the tests with the oldest torch that pyproject.toml takes, or the newest: `nox -s "tests_torch(newest)"`."""
+    needs = [Requirement(text) for text in PROJECT["dependencies"]]
+    lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+    others = [line for line in lines if line.partition("==")[0] not in {one.name for one in needs}]
+    # The oldest is the newest patch of the lower bound's series: ">=2.11" as "==2.11.*".
+    oldest = [f"{one.name}{one.specifier}.*".replace(">=", "==") for one in needs] if release == "oldest" else []
+    constraints = Path(session.create_tmp(), CONSTRAINTS)
+    constraints.write_text("\n".join([*others, *oldest]), encoding="utf-8")
+    install(session, "test", constraints=str(constraints))
+    session.run("python", "-m", "pytest", *GATE, *session.posargs)
 
 
 @nox.session(default=False)
@@ -59,7 +90,7 @@ def tests_gpu(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format (ruff)."""
-    session.install("--constraint", "constraints.txt", *nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.install("--constraint", CONSTRAINTS, *nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
@@ -67,7 +98,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types (mypy, strict)."""
-    install(session, "types")
+    install(session, "test", groups=("types",))
     session.run("mypy")
 
 
@@ -79,6 +110,13 @@ def ci(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def offline(session: nox.Session) -> None:
+    """Compile the kernels for GPUs that are not there: without words after `--`, and hold them to their limits."""
+    install(session, "bench")
+    session.run("python", "-m", "bench", "offline", *(session.posargs or ("--arch", "sm_90", "--check")))
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure a sweep and report it: `nox -s bench -- axes -a k=3,5,7`; the device's own sweep if left out."""
     install(session, "bench")
@@ -87,7 +125,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gpu(session: nox.Session) -> None:
-    """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out reports/published/NAME`."""
+    """Test, measure and report a GPU in one run within minutes: `nox -s gpu -- --out results/NAME`."""
     install(session, "test")
     session.run("python", "-m", "bench", "gpu", *session.posargs)
 

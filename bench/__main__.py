@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from . import REPORTS, RUNS
 from .commands.instruments import Axes, Device
 from .commands.instruments import app as instruments
 from .commands.on_runs import app as on_runs
@@ -18,7 +19,7 @@ from .errors import Exit, SuiteError
 from .processes import console, print_whatever_the_encoding
 
 # Options of several commands.
-NewFolder = Annotated[Path | None, typer.Option(help="the run's folder; a new one under reports/runs if left out")]
+NewFolder = Annotated[Path | None, typer.Option(help=f"the run's folder; a new one under {RUNS} if left out")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")]
 # And of one, too long to stand in a signature.
 Retry = Annotated[list[str] | None, typer.Option(help="with --resume: statuses to measure again, comma-separated")]
@@ -139,7 +140,8 @@ def run(  # noqa: PLR0913
 ) -> int:
     """Measure a sweep and leave a run folder."""
     from .case.request import Request
-    from .commands.run import report_on, run_sweep, show_sweep, target_of, timing_of
+    from .commands.output import report_on
+    from .commands.run import run_sweep, show_sweep, target_of, timing_of
     from .run.conduct import Conduct
     from .run.executors import executor_of
 
@@ -161,7 +163,7 @@ def run(  # noqa: PLR0913
     run_sweep(request, where, conduct, target, shard)
     if report:
         return report_on(target.path)
-    typer.echo(f"report them with: python -m reports {shlex.quote(str(target.path))}")
+    typer.echo(f"report them with: {REPORTS} {shlex.quote(str(target.path))}")
     return Exit.OK
 
 
@@ -196,14 +198,14 @@ def learn(  # noqa: PLR0913
     report: Report = False,
 ) -> int:
     """Train small networks with the layer and with convolutions on scikit-learn's digits, on the CPU."""
-    from .commands.run import report_on
+    from .commands.output import report_on
     from .learn.command import plan_of, run_learn
 
     plan = plan_of(variants or (), seeds, implementation, minutes, quick=quick)
     code, path = run_learn(plan, out, resume=resume)
     if report and not code:
-        return report_on(path, "reports.learning")
-    typer.echo(f"their page: python -m reports.learning {shlex.quote(str(path))}")
+        return report_on(path)
+    typer.echo(f"their page: {REPORTS} {shlex.quote(str(path))}")
     return code
 
 

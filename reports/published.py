@@ -1,4 +1,4 @@
-"""A page on the runs in a folder: what each one says in short, and where its report and its files are."""
+"""A page on the runs in a folder, by device: what each one says in short, and where its report and its files are."""
 
 import shlex
 from collections import Counter
@@ -37,6 +37,7 @@ class Entry:
     """A run on the page: facts by name, the verdict's sentences, and links that lead to files that are there."""
 
     name: str
+    device: str
     facts: dict[str, str]
     paragraphs: Sequence[str]
     links: dict[str, str]
@@ -44,7 +45,7 @@ class Entry:
 
 
 def write_index(folder: Path) -> Path:
-    """Write `folder`/index.html, the newest run first.
+    """Write `folder`/index.html, a device after the other, and of each the newest run first.
 
     Raises:
         RunFolderError: The folder holds no run, or one that cannot be read.
@@ -57,22 +58,25 @@ def write_index(folder: Path) -> Path:
         _learning_entry(path) if (path / TABLE).is_file() else _entry(load_run(path, path.name)) for path in paths
     ]
     page = folder / "index.html"
-    replace_text(page, index_page(sorted(entries, key=lambda entry: entry.started, reverse=True)))
+    devices: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.started, reverse=True):
+        devices.setdefault(entry.device, []).append(entry)
+    replace_text(page, index_page(dict(sorted(devices.items(), key=lambda item: item[0].casefold()))))
     return page
 
 
 def _entry(run: ReportedRun) -> Entry:
     statuses = Counter(run.rows["status"])
     started = str(run.environment.get("started", ""))
+    device = "; ".join(sorted(run.rows["device"].unique())) or "no device"
     facts = {
         "Measured": started[:10] or "date not kept",
-        "Device": "; ".join(sorted(run.rows["device"].unique())) or "none",
         "Versions": ", ".join(f"{name} {version}" for name, version in _versions(run).items()) or "not kept",
         "Cases": ", ".join(f"{count} {status}" for status, count in statuses.most_common()) or "none",
         "Command": f"`{command_of(run)}`",
     }
     links = {text: f"{run.path.name}/{file}" for text, file in _LINKS.items() if (run.path / file).is_file()}
-    return Entry(run.name, facts, verdict.section(material_of([run])).paragraphs, links, started)
+    return Entry(run.name, device, facts, verdict.section(material_of([run])).paragraphs, links, started)
 
 
 def _learning_entry(path: Path) -> Entry:
@@ -80,12 +84,14 @@ def _learning_entry(path: Path) -> Entry:
     started = str(run.environment.get("started", ""))
     facts = {
         "Trained": started[:10] or "date not kept",
-        "Device": "cpu",
         "Trainings": counted(len(run.rows), "training"),
         "Command": f"`{shlex.join(run.environment.get('argv', []))}`",
     }
     links = {text: f"{path.name}/{file}" for text, file in _LEARNING_LINKS.items() if (path / file).is_file()}
-    return Entry(run.name, facts, [text.replace("**", "") for text in sentences(claims(run.rows))], links, started)
+    device = str(run.environment.get("host", {}).get("cpu") or "cpu")
+    return Entry(
+        run.name, device, facts, [text.replace("**", "") for text in sentences(claims(run.rows))], links, started
+    )
 
 
 def _versions(run: ReportedRun) -> dict[str, Any]:

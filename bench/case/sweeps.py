@@ -123,7 +123,7 @@ SWEEPS: Mapping[str, Sweep] = {
         yardsticks=True,
     ),
     "gpu": Sweep(
-        "for `python -m bench gpu`, the most telling first: stages and fewer points of axes, cold and hot",
+        "for the command `gpu`, the most telling first: stages and fewer points of axes, cold and hot",
         {**_STAGE_28, "mode": ("forward", "forward_backward"), "cache": ("cold", "hot")},
         (
             # A problem of a middling size first, whose cases also tell how long the others will take.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from .. import ROOT
+from .. import INSTALLED, ROOT, SUITE
 from ..errors import Exit, SuiteError, UsageError
 from ..results.comparison import Judging, compare
 from ..results.folder import new_run_path
@@ -38,7 +38,7 @@ def run_gate(base: str, arguments: Sequence[str], turns: int, tolerance: float, 
         arguments: What `python -m bench run` is told in every turn.
         turns: How many processes measure, in the order ABBA.
         tolerance: The share by which a time may change and still be the same.
-        out: The folder; a new one under reports/runs if None.
+        out: The folder; a new one under `RUNS` if None.
 
     Raises:
         UsageError: There is no such commit, the turns make no whole ABBA, or the folder holds something.
@@ -65,13 +65,15 @@ def run_gate(base: str, arguments: Sequence[str], turns: int, tolerance: float, 
 
 def _require_sense(base: str, arguments: Sequence[str], turns: int, out: Path) -> str:
     """The commit that BASE names."""
+    if INSTALLED:
+        raise UsageError("a gate compares a commit with a working tree: it needs a checkout, and this is a wheel")
     if turns % len(ORDER):
         raise UsageError(f"--turns must be a multiple of {len(ORDER)}, got {turns}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not an empty folder: give another with --out")
     strange = [word for word in arguments if word.partition("=")[0] in _NOT_IN_A_GATE]
     if strange:
-        raise UsageError(f"a gate measures anew, whole, on one device: {strange[0]} is for `python -m bench run`")
+        raise UsageError(f"a gate measures anew, whole, on one device: {strange[0]} is for `{SUITE} run`")
     found = _git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
     if found.returncode:
         raise UsageError(f"there is no commit {base!r} here: expected a commit, tag or branch")

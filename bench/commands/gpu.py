@@ -25,9 +25,10 @@ from ..run.conduct import Conduct
 from ..run.executors import LocalExecutor, Seat
 from ..run.rates import Rates
 from ..run.run import Target, measure_run
-from .gpu_tests import Proof, run_tests
+from .gpu_tests import Proof, require_tests, run_tests
+from .output import report_on
 from .progress import reporting
-from .run import CASE_SECONDS, PROBLEM_SECONDS, report_on, target_of
+from .run import CASE_SECONDS, PROBLEM_SECONDS, target_of
 
 _DEVICE = torch.device("cuda")
 _TIMING = Timing(seconds=0.05)
@@ -50,6 +51,8 @@ def run_gpu(out: Path | None, minutes: float, *, tests: bool, resume: bool) -> E
         SuiteError: There is no GPU, the folder holds a run and is not to be resumed, or the run ended early.
     """
     target = target_of(out, "gpu", (), resume=resume)
+    if tests:
+        require_tests()
     if not torch.cuda.device_count():
         raise UsageError("there is no CUDA GPU here, and this command measures one; --dry-run shows its cases")
     require_device(str(_DEVICE))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import typer
 
-from .. import ROOT
+from .. import INSTALLED, ROOT, SUITE
+from ..errors import UsageError
 
 # A warning that nobody foresaw, or a module that cannot be collected, must not keep a GPU from being measured.
 COMMAND = (sys.executable, "-m", "pytest", "-m", "gpu", "--quiet", "-W", "default", "--continue-on-collection-errors")
@@ -20,6 +21,16 @@ class Proof:
 
     words: str
     clean: bool
+
+
+def require_tests() -> None:
+    """Refuse to run tests that are not there.
+
+    Raises:
+        UsageError: The suite was installed from a wheel, which has none.
+    """
+    if INSTALLED:
+        raise UsageError(f"the GPU's tests are in a checkout alone: `{SUITE} gpu --no-tests` measures without them")
 
 
 def run_tests(seconds: float) -> Proof:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .. import RUNS
 from ..errors import Exit
 
 app = typer.Typer()
@@ -52,7 +53,7 @@ def profile(  # noqa: PLR0913
     mode: Annotated[str | None, typer.Option(help="forward, backward or forward_backward")] = None,
     device: Device = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="a folder; RUN/profiles/LINE or a new one under reports/runs if left out")
+        Path | None, typer.Option(help=f"a folder; RUN/profiles/LINE or a new one under {RUNS} if left out")
     ] = None,
     calls: Annotated[int, typer.Option(min=1, help="calls that are profiled")] = 5,
     case_timeout: Annotated[float, typer.Option(min=1.0, help="seconds for an instrument, compilation included")] = 600,

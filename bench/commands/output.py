@@ -1,10 +1,12 @@
-"""Where a command's text goes: to the terminal, or whole into a file."""
+"""Where a command's text goes, to the terminal or whole into a file, and a run's report. Free of torch."""
 
+import subprocess
 from pathlib import Path
 
 import typer
 
-from ..errors import UsageError
+from .. import ROOT, module_command
+from ..errors import Exit, UsageError
 
 
 def require_writable(out: Path) -> None:
@@ -34,3 +36,18 @@ def emit(text: str, out: Path | None, written: str) -> None:
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror}") from None
     typer.echo(f"{written} {out}")
+
+
+def report_on(path: Path) -> Exit:
+    """Make the report of a run, in a process of its own that knows nothing of torch; its exit code."""
+    return _reports(str(path.resolve()))
+
+
+def index_of(published: Path) -> Exit:
+    """Make the page on the runs in a folder anew; its exit code."""
+    return _reports("--index", str(published.resolve()))
+
+
+def _reports(*words: str) -> Exit:
+    done = subprocess.run([*module_command("reports"), *words], cwd=ROOT, check=False)
+    return Exit.OK if done.returncode == 0 else Exit.FAILED

@@ -3,8 +3,6 @@
 import heapq
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,13 +11,12 @@ import torch
 import typer
 from rich.console import Console
 
-from .. import ROOT
 from ..case.case import Case, grouped
 from ..case.request import Request
 from ..case.shards import Shard, describe_sweep, parse_shard
 from ..device.flush import FLUSH_FACTOR
 from ..device.timing import Timing
-from ..errors import Exit, UsageError
+from ..errors import UsageError
 from ..measure.preflight import predicted_mib, refusal
 from ..processes import console
 from ..results.columns import STATUSES
@@ -155,12 +152,6 @@ def target_of(out: Path | None, name: str, retry: Sequence[str], *, resume: bool
     if resume and out is None:
         raise UsageError("--resume needs --out RUN, the folder of the run to continue")
     return Target(out or new_run_path(name), {}, statuses if resume else None)
-
-
-def report_on(path: Path, module: str = "reports") -> Exit:
-    """Make the report of a run, in a process of its own that knows nothing of torch; its exit code."""
-    done = subprocess.run([sys.executable, "-m", module, str(path.resolve())], cwd=ROOT, check=False)
-    return Exit.OK if done.returncode == 0 else Exit.FAILED
 
 
 def _part(shard: str | None) -> Shard | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..cost.network_counts import PUBLISHED, Count, Figures, Setting, StageCount, stage_counts
 from ..errors import UsageError
+from ..results.sheets import markdown_table
 
 _CSV = (
     "network",
@@ -107,8 +108,6 @@ def as_text(comparison: NetworkTable) -> str:
 
 def as_markdown(comparison: NetworkTable) -> str:
     """The table for a page."""
-    from ..results.formats import markdown_table  # noqa: PLC0415  it comes with the statistics of runs
-
     names = [counted.network for counted in comparison.networks]
     head = ["stage", "output", *(f"{name}: {part}" for name in names for part in ("layers", *_NUMBERS))]
     rows = [[cell.replace("\n", "<br>") for cell in row] for row in _rows(comparison)]

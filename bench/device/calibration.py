@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from .. import SUITE
 from ..cost.chips import Chip
 from ..errors import UsageError
 from .device import chip_of, device_name
@@ -71,7 +72,7 @@ def kept(device: torch.device) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        warnings.warn(f"{path} is not used: {error}; `python -m bench doctor` makes it anew", stacklevel=2)
+        warnings.warn(f"{path} is not used: {error}; `{SUITE} doctor` makes it anew", stacklevel=2)
         return None
 
 
@@ -119,7 +120,7 @@ def summary(device: torch.device) -> str:
     """One line on what a run on the device can rely on."""
     found = kept(device)
     if found is None:
-        return "doctor: not run on this device, so noise and roofs are not measured: python -m bench doctor"
+        return f"doctor: not run on this device, so noise and roofs are not measured: {SUITE} doctor"
     floor, (_, sources) = found.get("noise_floor"), bounding_chip(device)
     noise = "the noise floor is not known" if floor is None else f"noise floor {floor:.1%}"
     roofs = ", ".join(f"{name} {source}" for name, source in sources.items())

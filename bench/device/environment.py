@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import torch
 
-from .. import ROOT
+from .. import ROOT, WORDS
 from .calibration import bounding_chip, kept
 from .device import cpu_model, device_name, tf32
 from .nvml import gpu_state, telemetry_of
@@ -102,7 +102,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git answers about this checkout, or None where there is no git, or no checkout of this project's own."""
+    """What git answers about this checkout, or None where there is none of this project's own, or no git."""
     if not (ROOT / ".git").exists():  # an unpacked archive may lie inside another repository
         return None
     try:
@@ -114,4 +114,4 @@ def _git(*arguments: str) -> str | None:
 
 def command_line() -> list[str]:
     """The command that runs, as a user types it."""
-    return ["python", "-m", "bench", *sys.argv[1:]]
+    return [*WORDS, *sys.argv[1:]]

@@ -40,7 +40,7 @@ def run_profile(text: str, request: Request, out: Path | None, calls: int, timeo
     Args:
         text: RUN:LINE, or words of a case's label.
         request: What else names the case, in the command's own words.
-        out: The folder; the run's, or a new one under reports/runs if None.
+        out: The folder; the run's, or a new one under `RUNS` if None.
         calls: How many calls are profiled.
         timeout: Seconds for an instrument.
 

@@ -3,13 +3,12 @@
 import csv
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import ROOT
+from .. import ROOT, module_command
 from ..errors import Unavailable
 
 _STALL = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
@@ -79,7 +78,7 @@ def command(ncu: str, target: Target, metrics: Sequence[str] = NCU_METRICS) -> l
         "--metrics": ",".join(metrics),
         "--log-file": str(target.log.resolve()),
     }
-    module = [sys.executable, "-m", "bench.profile.nsight_target", str(target.case.resolve()), target.device]
+    module = [*module_command("bench.profile.nsight_target"), str(target.case.resolve()), target.device]
     return [ncu, "--csv", *(word for option in options.items() for word in option), *module]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import SUITE
 from .expected import Expected
 from .memory_plot import largest_steps, peak_of, shortened
 from .nsight import COUNTERS, Counted
@@ -174,7 +175,7 @@ def _bounds(profile: Profile) -> Iterator[str]:
             ]
         )
     yield table(("kernel", "µs", *names, "issue of the binary", "share of the largest bound"), rows)
-    yield "In µs. The bounds are of the mathematics (docs/bounds.md); the binary's is by `python -m bench offline`."
+    yield f"In µs. The bounds are of the mathematics (docs/bounds.md); the binary's is by `{SUITE} offline`."
 
 
 def _proton(profile: Profile) -> Iterator[str]:

@@ -135,24 +135,34 @@ def compare(a: Run, b: Run, settings: Judging) -> Comparison:
     warnings = [*a.warnings, *b.warnings, *_device_warnings(a, b, settings)]
     unsampled = [str(run.path) for run in (a, b) if not RunFolder(run.path).samples_path.exists()]
     warnings += [f"{path} has no samples.jsonl: without samples no difference can be judged." for path in unsampled]
+    margin, margin_from, widened = margin_between(a, b, settings)
+    pairs = [pair_of(key, a, b, margin, settings) for key in {**a.rows, **b.rows}]
+    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
+    pairs.sort(key=lambda pair: (order[pair.verdict], -(pair.ratio or 0)))
+    return Comparison(a.path, b.path, margin, margin_from, settings.confidence, pairs, warnings + widened)
+
+
+def margin_between(a: Run, b: Run, settings: Judging) -> tuple[float, str, list[str]]:
+    """The share within which times are the same, its origin, and why it is wider than tolerance and noise floor.
+
+    Raises:
+        RunFolderError: A noise floor, the tolerance or the confidence is no share.
+    """
     _require_shares(settings)
     margin, margin_from = margin_of(a, b, settings.tolerance)
-    keys = list({**a.rows, **b.rows})
-    moved = max((_moved(_pair(key, a, b, margin, settings)) for key in keys if _is_yardstick(key)), default=0.0)
+    keys, warnings = list({**a.rows, **b.rows}), []
+    moved = max((_moved(pair_of(key, a, b, margin, settings)) for key in keys if _is_yardstick(key)), default=0.0)
     if moved > margin:
         warnings.append(
             f"A yardstick moved by {moved:.1%}, which no change of ours can do: the machine was not the same."
         )
         margin, margin_from = moved, "the yardstick that moved most"
     alike = [key for key in keys if _same_binaries(a.rows.get(key), b.rows.get(key))]
-    noise = max((_moved(_pair(key, a, b, margin, settings)) for key in alike), default=0.0)
+    noise = max((_moved(pair_of(key, a, b, margin, settings)) for key in alike), default=0.0)
     if noise > margin:
         warnings.append(f"A case with equal binaries moved by {noise:.1%}, which is noise: the margin is as wide.")
         margin, margin_from = noise, "the case with equal binaries that moved most"
-    pairs = [_pair(key, a, b, margin, settings) for key in keys]
-    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
-    pairs.sort(key=lambda pair: (order[pair.verdict], -(pair.ratio or 0)))
-    return Comparison(a.path, b.path, margin, margin_from, settings.confidence, pairs, warnings)
+    return margin, margin_from, warnings
 
 
 def _require_shares(settings: Judging) -> None:
@@ -194,9 +204,10 @@ def _device_warnings(a: Run, b: Run, settings: Judging) -> list[str]:
     return [f"A ran on {named[0]}, B on {named[1]}: a difference may be the device's."]
 
 
-def _pair(key: Key, a: Run, b: Run, margin: float, settings: Judging) -> Pair:
+def pair_of(key: Key, a: Run, b: Run, margin: float, settings: Judging) -> Pair:
+    """Judge a case of two runs, times within the margin being the same."""
     rows = a.rows.get(key), b.rows.get(key)
-    a_ms, b_ms = _time(rows[0]), _time(rows[1])
+    a_ms, b_ms = time_of(rows[0]), time_of(rows[1])
     if a_ms is None or b_ms is None:
         verdict, why = _untimed(*rows)
         return Pair(key, verdict, a_ms, b_ms, why=why)
@@ -224,7 +235,7 @@ def _verdict(interval: Ratio, margin: float) -> str:
     return SAME if interval.low >= 1 / (1 + margin) and interval.high <= 1 + margin else UNCLEAR
 
 
-def _time(row: Row | None) -> float | None:
+def time_of(row: Row | None) -> float | None:
     """A case's median in ms, None unless it is ok."""
     return None if row is None or row.get("status") != "ok" else number(row, "latency_ms")
 
@@ -235,10 +246,10 @@ def _untimed(a: Row | None, b: Row | None) -> tuple[str, str]:
     why = f"{statuses[0]} in A, {statuses[1]} in B"
     if statuses[1] == "incorrect" and statuses[0] != "incorrect":
         return INCORRECT, why
-    if _time(a) is not None and b is not None and str(b.get("reason")).startswith(NOT_RUN):
+    if time_of(a) is not None and b is not None and str(b.get("reason")).startswith(NOT_RUN):
         return UNCLEAR, f"{why}: {b['reason']}"
-    if _time(a) is not None:
+    if time_of(a) is not None:
         return (VANISHED if b is None else FAILED), why
-    if _time(b) is not None:
+    if time_of(b) is not None:
         return (NEW if a is None else FIXED), why
     return NEITHER, why

@@ -14,10 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .. import RUNS
 from ..errors import RunFolderError
 from .columns import COLUMNS, OLDEST_VERSION, PARAMETERS, SCHEMA_VERSION, Row
-
-RUNS = Path("reports", "runs")
 
 
 def new_run_path(name: str) -> Path:

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..errors import Exit
 from .columns import PARAMETERS
 from .comparison import VERDICTS, Comparison, Pair
+from .reading import Key
+from .sheets import escaped, markdown_table, text_table
 
 OUTCOMES: Mapping[Exit, str] = {
     Exit.OK: "nothing is worse",
@@ -17,7 +19,7 @@ OUTCOMES: Mapping[Exit, str] = {
     Exit.NO_EVIDENCE: "not enough evidence",
 }
 # How cases are named where they differ: a letter before the value, or the value alone.
-_SHORT = {"batch": "N", "channels": "C", "kernel_size": "k", "m": "m", "stride": "s", "padding": "p", "dilation": "d"}
+SHORT = {"batch": "N", "channels": "C", "kernel_size": "k", "m": "m", "stride": "s", "padding": "p", "dilation": "d"}
 _HEADER = ("verdict", "case", "A ms", "B ms", "B/A", "interval", "why")
 # More lines than this hide what matters in a comment.
 _MOST_LINES = 40
@@ -25,23 +27,20 @@ _MOST_LINES = 40
 
 def as_text(comparison: Comparison) -> str:
     """The comparison for a terminal, every pair a line."""
-    lines = [_row(pair, _names(comparison.pairs)) for pair in comparison.pairs]
-    widths = [max(map(len, column)) for column in zip(_HEADER, *lines, strict=True)]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [_HEADER, *lines]
-    ]
-    return "\n".join([*(line.rstrip() for line in table), "", *_summary(comparison)]) + "\n"
+    names = telling([pair.key for pair in comparison.pairs])
+    table = text_table(_HEADER, [_row(pair, names) for pair in comparison.pairs])
+    return "\n".join([table, "", *_summary(comparison)]) + "\n"
 
 
 def as_markdown(comparison: Comparison) -> str:
     """The comparison for a pull request's comment: what changed first, what did not folded away."""
-    names = _names(comparison.pairs)
+    names = telling([pair.key for pair in comparison.pairs])
     quiet = {"SAME", "NEITHER"}
     loud = [pair for pair in comparison.pairs if pair.verdict not in quiet]
     rest = [pair for pair in comparison.pairs if pair.verdict in quiet]
     shown, folded = loud[:_MOST_LINES], [*loud[_MOST_LINES:], *rest]
     title, *facts = _summary(comparison)
-    parts = [f"### Benchmark: {title}", "\n".join(f"- {_escape(fact)}" for fact in facts)]
+    parts = [f"### Benchmark: {title}", "\n".join(f"- {escaped(fact)}" for fact in facts)]
     if shown:
         parts.append(_pairs_table(shown, names))
     if folded:
@@ -105,16 +104,21 @@ def _summary(comparison: Comparison) -> list[str]:
     ]
 
 
-def _names(pairs: list[Pair]) -> list[str]:
-    """The parameters by which the pairs differ, and those that no case is named without."""
+def telling(keys: Sequence[Key]) -> list[str]:
+    """The parameters by which cases differ, and those that no case is named without."""
     always = {"implementation", "mode"}
-    columns = zip(PARAMETERS, zip(*(pair.key for pair in pairs), strict=True), strict=False)
+    columns = zip(PARAMETERS, zip(*keys, strict=True), strict=False)
     return [name for name, values in columns if (name in always or len(set(values)) > 1) and name != "kind"]
 
 
+def case_name(key: Key, names: Collection[str]) -> str:
+    """A case by some of its parameters."""
+    values = dict(zip(PARAMETERS, key, strict=True))
+    return " ".join(SHORT.get(name, "") + (values[name] or "none") for name in names)
+
+
 def _row(pair: Pair, names: list[str]) -> tuple[str, ...]:
-    parameters = pair.parameters
-    case = " ".join(_SHORT.get(name, "") + (parameters[name] or "none") for name in names)
+    case = case_name(pair.key, names)
     interval = "" if pair.interval is None else f"{pair.interval.low:.3f} to {pair.interval.high:.3f}"
     numbers = ["" if value is None else f"{value:.4g}" for value in (pair.a_ms, pair.b_ms)]
     verdict = f"({pair.verdict})" if pair.yardstick else pair.verdict
@@ -127,16 +131,5 @@ def _outcome(pair: Pair) -> dict[str, Any]:
     return {**found, "ratio_low": low, "ratio_high": high, "why": pair.why}
 
 
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """A table in Markdown, its cells escaped; the columns of these places are flush right."""
-    rule = ["---:" if place in numbers else "---" for place in range(len(head))]
-    lines = [head, rule, *([_escape(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _pairs_table(pairs: list[Pair], names: list[str]) -> str:
     return markdown_table(_HEADER, [_row(pair, names) for pair in pairs], numbers=(2, 3, 4))
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

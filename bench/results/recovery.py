@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import ROOT
+from .. import ROOT, SOURCES
 from .columns import COLUMNS, NOT_RUN, Row
 from .folder import RunFolder, csv_lines, replace_text
 from .reading import DISCARDED, Key, Run, key_of, read_run
 
-_SOURCES, _SUFFIXES = ("kernels", "bench"), frozenset({".py", ".cpp", ".h"})
+_SUFFIXES = frozenset({".py", ".cpp", ".h"})
 # Of environment.json; the rest, as the time of day or a clock's frequency, may change within a run.
 _IDENTITY = {
     "host": ("cpu", "cores", "threads_used"),
@@ -81,7 +81,7 @@ def fingerprints_of(environment: Mapping[str, Any]) -> set[str]:
 def code_version(root: Path = ROOT) -> str:
     """A hash of the sources that decide what is measured, committed or not."""
     digest = hashlib.sha256()
-    files = (path for package in _SOURCES for path in (root / package).rglob("*"))
+    files = (path for package in SOURCES for path in (root / package).rglob("*"))
     for path in sorted(path for path in files if path.suffix in _SUFFIXES):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

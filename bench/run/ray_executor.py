@@ -24,7 +24,7 @@ import typer
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from .. import ROOT
+from .. import ROOT, SOURCES
 from ..case.case import Case
 from ..errors import UsageError, WorkerError, in_a_line
 from .conduct import Conduct
@@ -33,7 +33,6 @@ from .schedule import CaseResult
 from .slot import Group, Identity, LocalSlot
 from .worker import COMMAND
 
-_SOURCES = ("bench", "kernels")
 _RESOURCES = {"cuda": "GPU", "cpu": "CPU"}
 _PROBE_SECONDS, _FREE_SECONDS, _OPEN_SECONDS = 5.0, 15.0, 300.0
 # Ray adds some 70 letters to the folder's name, and a socket's may have 107.
@@ -205,7 +204,7 @@ def _connect(address: str) -> None:
     if known and address != "local":
         _require_answer(known)
     with tempfile.TemporaryDirectory(prefix="local-relation-") as folder:
-        for name in _SOURCES:
+        for name in SOURCES:
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
         try:
             ray.init(

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,14 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from .. import ROOT
+from .. import ROOT, module_command
 from ..case.case import Case
 from ..errors import WorkerError
 from ..measure.steps import StepResult
 from ..results.columns import NOT_RUN
 from .messages import Answer, Question, Setup
 
-COMMAND = (sys.executable, "-m", "bench.run.worker_process")
+COMMAND = module_command("bench.run.worker_process")
 _START_SECONDS, _KILL_SECONDS, _END_SECONDS, _SLICE_SECONDS = 300.0, 60.0, 5.0, 1.0
 # Processes that are started in a row before it is given up: the first may have been killed by chance.
 _ATTEMPTS = 3

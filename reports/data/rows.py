@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench import SUITE
 from bench.errors import RunFolderError
 from bench.results.columns import COLUMNS, KINDS, PARAMETERS, TABLE, Row
 from bench.results.reading import number, read_run
@@ -51,7 +52,7 @@ def load_run(path: Path, name: str) -> ReportedRun:
         RunFolderError: The folder is missing, holds no run, or its table lacks a needed column.
     """
     if not path.is_dir():
-        raise RunFolderError(f"{path} is not a folder: give one that `python -m bench run` wrote")
+        raise RunFolderError(f"{path} is not a folder: give one that `{SUITE} run` wrote")
     run = read_run(path, samples=False)
     rows = _filled(_typed(list(run.rows.values()))).assign(run=name)
     return ReportedRun(name, path, rows, run.environment, [f"{warning}." for warning in run.warnings])

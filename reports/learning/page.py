@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bench import SUITE
 from bench.errors import RunFolderError
 from bench.results.folder import RunFolder
 
@@ -49,7 +50,7 @@ def load(path: Path) -> Learned:
     """
     environment, table = RunFolder(path).environment(older=True), path / TABLE
     if not isinstance(environment.get("learning"), dict):
-        raise RunFolderError(f"{path} was not written by `python -m bench learn`: its environment says nothing of it")
+        raise RunFolderError(f"{path} was not written by `{SUITE} learn`: its environment says nothing of it")
     try:
         rows = pd.read_csv(table, dtype=dict.fromkeys(_TEXT, "str"), keep_default_na=False)
     except (OSError, ValueError) as error:
@@ -68,8 +69,11 @@ def load(path: Path) -> Learned:
     return Learned(path.resolve().name, good.reset_index(drop=True), rows[~well], environment)
 
 
-def write(run: Learned, out: Path) -> None:
+def write(run: Learned, out: Path) -> dict[str, Path]:
     """Write learning.md, accuracy.png and .svg and the tables as CSV to `out`, whose older report they replace.
+
+    Returns:
+        Where the page, the plot and the table of accuracies are.
 
     Raises:
         OutputError: `out` is a file, or holds something else.
@@ -80,6 +84,7 @@ def write(run: Learned, out: Path) -> None:
             frame.to_csv(folder / f"{name}.csv", index=False)
         draw(run.rows, folder)
         (folder / "learning.md").write_text(page(run, tables), encoding="utf-8")
+    return {"page": out / "learning.md", "plot": out / "accuracy.png", "table": out / "accuracy.csv"}
 
 
 def page(run: Learned, tables: dict[str, pd.DataFrame]) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,9 @@ def render(report: Report) -> str:
     return _page("report.html.jinja", report=report)
 
 
-def index_page(entries: Sequence[Any]) -> str:
-    """The page on several runs; an entry has a name, facts, paragraphs and links."""
-    return _page("index.html.jinja", entries=entries)
+def index_page(devices: Mapping[str, Sequence[Any]]) -> str:
+    """The page on several runs, by device; an entry has a name, facts, paragraphs and links."""
+    return _page("index.html.jinja", devices=devices)
 
 
 def _page(template: str, **values: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.slices import Group, Slice, describe
 from ..drawing.figures import (
     ARITHMETIC,
@@ -25,7 +27,7 @@ from ..style import counted
 from .material import Material
 
 _METRICS = (LATENCY, THROUGHPUT, ARITHMETIC, TRAFFIC, MEMORY)
-_EMPTY = "No axis was measured at two values, all else equal. To fill this: `python -m bench run axes`."
+_EMPTY = f"No axis was measured at two values, all else equal. To fill this: `{SUITE} run axes`."
 _TEXT = (
     "Each figure moves one parameter, all others at the base point, in one mode and one state of the cache. Vertical "
     "axes are logarithmic: equal distances are equal ratios."

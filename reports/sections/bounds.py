@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import KEYS, PROBLEM, implementations
 from ..data.rows import measured
 from ..data.slices import Group, Slice
@@ -18,7 +20,7 @@ from ..style import counted
 from .material import Material
 from .rows import placed
 
-_EMPTY = "No case has a bound: they are known for GPUs. To fill this, on one: `python -m bench run stages`."
+_EMPTY = f"No case has a bound: they are known for GPUs. To fill this, on one: `{SUITE} run stages`."
 _TEXT = (
     "A bound is the least time that the chip needs for a part of the work: moving the least bytes, the float32 "
     "arithmetic, the exponentials, or issuing the instructions that a fused kernel cannot avoid. The largest of the "
@@ -67,7 +69,7 @@ def _sources(devices: Mapping[str, Mapping[str, Any]]) -> list[str]:
         named = [f"{_ROOFS.get(name, name)} is {_source(source)}" for name, source in sources.items()]
         text.append(f"Roofs of {place}: {', '.join(named)}.")
         if "measured" not in sources.values():
-            text.append("To measure the roofs instead of believing the data sheet: `python -m bench doctor`.")
+            text.append(f"To measure the roofs instead of believing the data sheet: `{SUITE} doctor`.")
     return text
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from bench import REPORTS, SUITE
 from bench.errors import RunFolderError
 from bench.results.comparison import Comparison, Judging, compare
 from bench.results.reading import read_run
@@ -16,7 +17,7 @@ from ..report import Figure, Section, Table
 from ..style import Value, counted, times
 from .material import Material
 
-_EMPTY = "This is one run. To fill this: `python -m reports RUN RUN --out DIR`."
+_EMPTY = f"This is one run. To fill this: `{REPORTS} RUN RUN --out DIR`."
 _CASE = ["scope", *(name for name in COORDINATES if name not in SETTING), *SETTING, "mode", "implementation"]
 _KEYS = ["scope", *SETTING, "mode", "implementation"]
 _SIDES = (
@@ -54,7 +55,7 @@ def section(material: Material) -> Section:
 
 def judge(a: ReportedRun, b: ReportedRun) -> Comparison | str:
     """The comparison of two runs, or a sentence on why there is none."""
-    command = f"`python -m bench compare {a.path} {b.path}`"
+    command = f"`{SUITE} compare {a.path} {b.path}`"
     if max(len(a.rows), len(b.rows)) > _MOST_PAIRS:
         return f"{b.name} is not compared with {a.name} here, more than {_MOST_PAIRS} cases take long: {command}."
     try:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import KEYS, SWEPT_AXES
 from ..data.slices import Group
 from ..drawing.plots import Line, Panel
@@ -13,7 +15,7 @@ from .fits import FORMULAS, PAPER, Fit, failing, fits
 from .material import Material
 from .rows import placed
 
-_EMPTY = "No case has both a latency and a cost. To fill this: `python -m bench run axes -a scope=layer`."
+_EMPTY = f"No case has both a latency and a cost. To fill this: `{SUITE} run axes -a scope=layer`."
 _PAPER = (
     "The paper's cost is ((1 + s²)/m + 1) · C · (C + k²) · HW/s² for each image of the batch; the exact count is the "
     "multiply–adds of what was timed."

@@ -4,6 +4,8 @@ from itertools import product
 
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import implementations
 from ..data.slices import Group, plane
 from ..data.speedups import BASELINE, ratios_to_baseline, speedups
@@ -24,12 +26,12 @@ _TITLES = {
 _COLUMNS = {"resolution": "height"}
 _EMPTY = (
     f"There is no speed-up over {BASELINE} at two values of k and m, or of channels and resolution. To fill this: "
-    "`python -m bench run grid -a k=3,7,11 -a m=1,8,32 -a C=64,256 -a hw=14,56 -a s=1`."
+    f"`{SUITE} run grid -a k=3,7,11 -a m=1,8,32 -a C=64,256 -a hw=14,56 -a s=1`."
 )
 _CAPTION = f"Speed-up over {BASELINE} of every implementation: geometric mean over the cases where both were measured."
 _TEXT = (
     "A cell is one case, all else at the base point; above 1 is faster than the baseline. Cells without a number were "
-    "not measured, or failed: a cross is a sweep of one parameter at a time, and `python -m bench run grid` fills it."
+    f"not measured, or failed: a cross is a sweep of one parameter at a time, and `{SUITE} run grid` fills it."
 )
 # More figures than this make the page slow.
 _MOST_FIGURES = 8

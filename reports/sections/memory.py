@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import KEYS, implementations
 from ..data.rows import measured
 from ..data.slices import Group, Slice
@@ -15,7 +17,7 @@ from ..report import Figure, Section, Table
 from .material import Material
 from .rows import placed
 
-_EMPTY = "No case has a peak memory. To fill this: `python -m bench run axes`."
+_EMPTY = f"No case has a peak memory. To fill this: `{SUITE} run axes`."
 FRONTIER = ("resolution", "batch", "kernel_size")
 _CAPTION = (
     f"Peak memory: range, share of {BASELINE}'s (geometric mean over the pairs), and measured over predicted (median)."

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from bench import SUITE
 from bench.results.columns import KINDS
 
 from ..data.parameters import KEYS, NETWORK, OF_NETWORKS, PLACE, SETTING, SweptAxis, implementations
@@ -16,7 +17,7 @@ from ..style import show, times
 from .material import Material
 from .rows import placed
 
-_EMPTY = "The run has no networks. To fill this: `python -m bench run networks`."
+_EMPTY = f"The run has no networks. To fill this: `{SUITE} run networks`."
 YARDSTICK = "resnet"
 _AXIS = SweptAxis("network", (), "depth of the network (layers)", numeric=False)
 _CAPTION = (

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bench import SUITE
 from bench.results.columns import COLUMNS
 
 from ..data.parameters import COORDINATES, KEYS, PLACE, PROBLEM, SETTING, implementations
@@ -26,7 +27,7 @@ _OUTCOMES = [
     "aggregation_ms",
     "projections_ms",
 ]
-_EMPTY = "There are no rows. To fill this: `python -m bench run`."
+_EMPTY = f"There are no rows. To fill this: `{SUITE} run`."
 _CAPTION = "One row per case; speedup is against the baseline's same case. The run's results.csv has every column."
 
 

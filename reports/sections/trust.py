@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.environments import command_of, environment_table
 from ..data.parameters import KEYS, PLACE
 from ..data.rows import ReportedRun, measured
@@ -62,7 +64,7 @@ def _noise(run: ReportedRun) -> str:
     doctor = run.environment.get("doctor")
     floor = doctor.get("noise_floor") if isinstance(doctor, dict) else None
     if not isinstance(floor, int | float):
-        return f"The noise floor of {run.name} is not known: `python -m bench doctor` measures it before a run."
+        return f"The noise floor of {run.name} is not known: `{SUITE} doctor` measures it before a run."
     return f"The noise floor of {run.name} is {floor:.1%}, as doctor measured it: smaller differences say nothing."
 
 

@@ -6,6 +6,8 @@ from itertools import groupby
 
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import KEYS, PROBLEM, implementations
 from ..data.rows import measured
 from ..data.slices import Group, Slice
@@ -15,7 +17,7 @@ from ..style import Value, counted, shorten, show, times
 from .material import Material
 from .rows import placed
 
-_EMPTY = "Nothing was measured, so nothing is fastest. To fill this: `python -m bench run`."
+_EMPTY = f"Nothing was measured, so nothing is fastest. To fill this: `{SUITE} run`."
 _MOST_SENTENCES = 12
 EVERYWHERE = "all cases"
 _CAPTION = (

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import KEYS, NETWORK, PROBLEM, implementations, yardsticks
 from ..data.rows import measured
 from ..data.speedups import mean_ratio
@@ -10,7 +12,7 @@ from ..style import counted, times
 from .material import Material
 from .rows import placed
 
-_EMPTY = "The run has no yardsticks. To fill this: `python -m bench run stages`, or --yardsticks with another sweep."
+_EMPTY = f"The run has no yardsticks. To fill this: `{SUITE} run stages`, or --yardsticks with another sweep."
 _TEXT = (
     "A yardstick is another function at the same sizes, timed in turn with the layer: a 3×3 convolution of the "
     "channels that ResNet-50 has there, a depthwise convolution with the layer's window, a copy of the least bytes. "

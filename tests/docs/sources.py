@@ -12,12 +12,13 @@ import typer
 
 from tests import ROOT
 
-PROGRAMS = ("bench", "reports", "reports.learning")
+PROGRAMS = ("bench", "reports")
 
 
 def pages() -> dict[str, str]:
     """The text of every page, by its path from the root."""
-    paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+    top = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+    paths = [*top, *sorted((ROOT / "docs").glob("*.md"))]
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 

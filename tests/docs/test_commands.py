@@ -32,8 +32,11 @@ def shown(text: str) -> Iterator[str]:
     """The commands of a page: those of code blocks, and those in `code`, which may leave out what is required."""
     mentions = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+)`", prose(text))]
     helped = [f"{code} --help" if code.startswith("python") else code for code in mentions]
+    command = re.compile(
+        r"(?:docker exec \S+ |uv run --with nox )?((?:python3? +-m +\S|(?:nox|local-relation-bench)\b).*)"
+    )
     for line in [*code_lines(text), *helped]:
-        yield from (command for command in line.split(" && ") if re.match(r"python3? +-m +\S|nox\b", command))
+        yield from (found[1] for found in map(command.match, line.split(" && ")) if found)
 
 
 LINES = sorted({line for text in PAGES.values() for line in shown(text)})
@@ -70,6 +73,11 @@ def check_module(words: list[str]) -> list[str]:
     return rest
 
 
+def check_installed(words: list[str]) -> list[str]:
+    """Read the words after `local-relation-bench`."""
+    return check_module(["reports", *words[1:]] if words[:1] == ["report"] else ["bench", *words])
+
+
 def check_nox(words: list[str], options: object) -> list[str]:
     """Read the words after `nox`; those of the bench command behind the session, where it is one."""
     ours = words[: words.index("--")] if "--" in words else words
@@ -77,10 +85,10 @@ def check_nox(words: list[str], options: object) -> list[str]:
     if "-s" not in ours:
         assert ours in ([], ["-l"]), "a line of nox names its sessions with -s"
         return []
-    names = ours[ours.index("-s") + 1 :]
+    names = [name.partition("(")[0] for name in ours[ours.index("-s") + 1 :]]
     assert names
     assert set(names) <= set(sessions()), f"noxfile.py has no session {set(names) - set(sessions())}"
-    assert set(ours[: ours.index("-s")]) <= {"--no-venv", "--no-install"}
+    assert set(ours[: ours.index("-s")]) <= {"--no-venv", "--no-install", "-R"}
     if not rest:
         return []
     (name,) = names
@@ -106,7 +114,10 @@ def dry(words: list[str]) -> list[str]:
 @pytest.mark.parametrize("line", LINES)
 def test_every_command_exists(line: str, pytestconfig: pytest.Config) -> None:
     words = shlex.split(line, comments=True)
-    found = check_nox(words[1:], pytestconfig.option) if words[0] == "nox" else check_module(words[2:])
+    if words[0] == "nox":
+        found = check_nox(words[1:], pytestconfig.option)
+    else:
+        found = check_module(words[2:]) if words[0].startswith("python") else check_installed(words[1:])
     if found and found[0] in DRY and LARGE not in found and "--help" not in found:
         result = CliRunner().invoke(app, dry(found))
         assert result.exit_code == 0, result.output
@@ -124,6 +135,8 @@ FAULTS = {
     "an option that is not there": "python -m bench run --fast",
     "a value of another type": "python -m bench run --seconds soon",
     "a command that is not there": "python -m bench walk",
+    "a command that is not there in a wheel": "local-relation-bench walk",
+    "an option that is not there in a wheel": "local-relation-bench report RUN --fast",
     "a module that is not known": "python -m timeit",
     "too many arguments": "python -m bench list axes sweeps",
     "an axis that is not there": "python -m bench run quick -a colour=red",

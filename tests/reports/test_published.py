@@ -25,12 +25,13 @@ def test_index_tells_of_every_run(make_run: MakeRun) -> None:
     code, printed, _ = command("--index", old.parent)
     assert (code, printed.split()) == (0, ["index", str(old.parent / "index.html")])
     page = (old.parent / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r"<h2 .*>(.*)</h2>", page) == ["second", "first run", "third"]
+    assert re.findall(r"<h2 .*>(.*)</h2>", page) == ["cpu", "no device", "NVIDIA H200"]
+    assert re.findall(r"<h3 .*>(.*)</h3>", page) == ["first run", "third", "second"]
     links = re.findall(r'href="([^"#:]*)"', page)
     assert links == [
-        *(f"second/{name}" for name in ("results.csv", "environment.json")),
         *(f"first%20run/{name}" for name in ("report/index.html", "results.csv", "environment.json")),
         *(f"third/{name}" for name in ("results.csv", "environment.json")),
+        *(f"second/{name}" for name in ("results.csv", "environment.json")),
     ]
     for text in ("NVIDIA H200", "2 ok, 1 error", "torch 2.13.0", "<code>python -m bench run axes</code>", "2025-01-02"):
         assert text in page
@@ -41,7 +42,7 @@ def test_index_tells_of_every_run(make_run: MakeRun) -> None:
 def test_index_of_the_published_runs_names_them_all() -> None:
     page = (PUBLISHED / "index.html").read_text(encoding="utf-8")
     runs = {path.parent.name for path in PUBLISHED.glob("*/environment.json")}
-    assert set(re.findall(r"<h2 .*>(.*)</h2>", page)) == runs, (
+    assert set(re.findall(r"<h3 .*>(.*)</h3>", page)) == runs, (
         "make it again: python -m reports --index reports/published"
     )
     links = re.findall(r'href="([^"#:]*)"', page)

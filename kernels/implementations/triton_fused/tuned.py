@@ -65,7 +65,7 @@ def _read(path: Path) -> dict[str, Settings]:
 
 def _parse(content: dict[str, Any]) -> dict[str, Settings]:
     if content["format"] != _FORMAT:
-        raise ValueError(f"format {content['format']}, expected {_FORMAT}; `python -m bench tune` makes it anew")
+        raise ValueError(f"format {content['format']}, expected {_FORMAT}; the suite's command `tune` makes it anew")
     return {key: Settings(**fields) for key, fields in content["settings"].items()}
 
 

@@ -14,8 +14,7 @@ import torch
 from bench.case.case import Case, grouped
 from bench.case.parts import GPU_PARTS, by_part
 from bench.case.sweeps import SWEEPS, expand
-from bench.commands import gpu, gpu_tests
-from bench.commands import run as run_command
+from bench.commands import gpu, gpu_tests, output
 from bench.commands.gpu_tests import Proof
 from bench.measure.ahead import Outcome
 from bench.measure.runner import Runner
@@ -51,7 +50,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(gpu, "expand", lambda *_: state["cases"])
     monkeypatch.setattr(gpu, "compile_ahead", compiled)
     monkeypatch.setattr(gpu, "run_tests", tested)
-    monkeypatch.setattr(run_command, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(output, "subprocess", SimpleNamespace(run=run))
     return state
 
 

@@ -68,7 +68,7 @@ def test_a_run_leaves_a_row_for_each_training_and_its_environment(
     monkeypatch.setattr("bench.learn.command.Recipe", partial(Recipe, epochs=1))
     code, out, _ = invoke("learn", "--out", "run", "--seeds", "1", "--variants", "convolution-k3", "--minutes", "5")
     assert code == 0
-    assert out.endswith("1 trainings are in run\ntheir page: python -m reports.learning run\n")
+    assert out.endswith("1 trainings are in run\ntheir page: python -m reports run\n")
     [row] = rows("run")
     assert tuple(row) == COLUMNS
     assert (row["variant"], row["seed"], row["status"], row["prior"]) == ("convolution-k3", "0", "ok", "")

@@ -30,7 +30,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator["Browser"]:
     if program is None:
         give_up("no Chromium: `apt-get install chromium fonts-dejavu-core`, or your system's package of it")
     if not all(map(importlib.util.find_spec, _PACKAGES)):
-        give_up("no playwright: `pip install --group test`")
+        give_up("no playwright: `pip install playwright axe-playwright-python`")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as playwright:

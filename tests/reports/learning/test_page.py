@@ -21,7 +21,7 @@ from tests.support.learned import Plant, lines
 def test_the_command_writes_page_plot_and_tables(plant: Plant) -> None:
     right = {name: [950 + index, 955, 953 + index] for index, name in enumerate(VARIANTS)}
     folder = plant(lines(right), seeds=3)
-    command = [sys.executable, "-m", "reports.learning", str(folder)]
+    command = [sys.executable, "-m", "reports", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     report = folder / "report"
     assert str(report / "learning.md") in done.stdout
