@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests import ROOT
 
-OPTIONAL = frozenset({"axe_playwright_python", "hypothesis", "jsonschema", "playwright", "ray", "sklearn", "xdist"})
+OPTIONAL = frozenset(
+    {"axe_playwright_python", "hypothesis", "jsonschema", "playwright", "ray", "sklearn", "xdist", "yaml"}
+)
 TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if path.name.startswith(("test_", "conftest")))
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench import SUITE
+
 from ..data.parameters import COORDINATES, KEYS, PLACE, PROBLEM, implementations
 from ..data.rows import measured
 from ..report import Section, Table
@@ -12,7 +14,7 @@ from ..style import counted, times
 from .material import Material
 from .rows import placed
 
-_EMPTY = "Nothing was timed. To fill this: `python -m bench run`."
+_EMPTY = f"Nothing was timed. To fill this: `{SUITE} run`."
 _CAPTION = (
     "Median latency in ms of all that was timed of a problem. “auto / fastest” is the time of what “auto” takes over "
     "the fastest implementation's; the share of arithmetic is the fastest's of what the device's multiply–adds allow."

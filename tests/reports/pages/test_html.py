@@ -15,7 +15,10 @@ from reports.report import Report, Section, Table
 from tests.support.report_pages import command, outline_of, page_of, svgs_of
 from tests.support.report_rows import MakeRun, case, failed, sweep, table_alone
 
-SECTIONS = ["verdict", "axes", "formula", "bounds", "memory", "map", "networks", "yardsticks", "runs", "trust", "rows"]
+SECTIONS = [
+    *("verdict", "axes", "formula", "bounds", "memory", "map", "networks", "yardsticks"),
+    *("problems", "runs", "trust", "rows"),
+]
 HOSTILE = '<script>alert("1")</script>$x_{$|&'
 
 
