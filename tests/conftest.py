@@ -1,5 +1,6 @@
 """What all tests share. What is read when torch and Triton are imported comes first of all."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,13 @@ def nothing_kept() -> Iterator[None]:
     yield
     if "kernels.plain" in sys.modules:
         sys.modules["kernels.plain"].forget()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_is_loaded_is_no_garbage() -> None:
+    """What is loaded is looked through once a file, and not each time a case that is measured collects garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

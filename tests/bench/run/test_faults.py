@@ -109,6 +109,7 @@ def test_a_crash_in_a_round_keeps_what_the_others_have(worker: Worker, monkeypat
     assert ended["unfold"].row["samples"] == 6
 
 
+@pytest.mark.extended
 def test_a_worker_killed_at_any_moment(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = [case(name, m=m, mode=mode) for m in (1, 2) for mode in ("forward", "backward") for name in SOUND]
     step, chance = Worker._step, random.Random(0)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -214,3 +215,21 @@ def test_an_interrupt_waits_for_a_row_unless_it_is_ignored(handler: Any, *, rais
     finally:
         signal.signal(signal.SIGINT, usual)
     assert (written, interrupted) == (True, raised)
+
+
+def test_a_disk_that_fills(invoke: Invoke, tmp_path: Path) -> None:
+    path, limits = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))  # no file can outgrow this, as on a full disk
+    try:
+        code, _, error = invoke(*arguments(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 1
+    assert error == f"error: {path} cannot be written: File too large; go on with --resume\n"
+    before = rows_of(path)
+    assert 1 <= len(before) < CASES
+    assert (path / "results.jsonl").read_bytes().endswith(b"\n")
+    assert invoke(*arguments(path, "--resume"))[0] == 0
+    require_whole(path)
+    assert rows_of(path)[: len(before)] == before
+    assert len(keys_of(path)) == CASES

@@ -1,6 +1,5 @@
-"""Runs from the shell that are killed, run out of disk, or meet another run: what they measured is there afterwards."""
+"""Runs from the shell that are killed, or meet another run: what they measured is there afterwards."""
 
-import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from tests import ROOT
-from tests.support.small_runs import CASES, arguments, keys_of, require_whole, rows_of
+from tests.support.small_runs import CASES, arguments, require_whole, rows_of
 
 # Four tenths of a second for a case, so that there is something to interrupt.
 SLOWLY = ("--seconds", "0.4", "--order", "blocked")
@@ -96,19 +95,3 @@ def test_a_run_that_everything_happens_to(start: Start, tmp_path: Path) -> None:
     assert sum("is in use by another run (process" in error for error in errors) == codes.count(2)
     require_whole(path)
     assert {row["status"] for row in rows_of(path)} == {"ok"}
-
-
-def test_a_disk_that_fills(start: Start, tmp_path: Path) -> None:
-    path = tmp_path / "run"
-    run = start(path, "--seconds", "0")
-    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (4_000, 4_000))  # no file can outgrow this, as on a full disk
-    code, error = end(run)
-    assert code == 1
-    assert error == f"error: {path} cannot be written: File too large; go on with --resume\n"
-    before = rows_of(path)
-    assert 1 <= len(before) < CASES
-    assert (path / "results.jsonl").read_bytes().endswith(b"\n")
-    assert end(start(path, "--seconds", "0", "--resume"))[0] == 0
-    require_whole(path)
-    assert rows_of(path)[: len(before)] == before
-    assert len(keys_of(path)) == CASES
