@@ -30,6 +30,14 @@ def nothing_kept() -> Iterator[None]:
         sys.modules["kernels.plain"].forget()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """What tests write need not outlive the machine."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def what_is_loaded_is_no_garbage() -> None:
     """What is loaded is looked through once a file, and not each time a case that is measured collects garbage."""

@@ -39,7 +39,6 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
         monkeypatch.setattr(gpu, "require_device", torch.device)
         monkeypatch.setattr("bench.run.slot.Worker", device.worker())
-        monkeypatch.setattr("bench.results.folder.os.fsync", lambda _: None)
         monkeypatch.setattr(gpu, "_clock", clock)
         monkeypatch.setattr(gpu, "report_on", report)
         monkeypatch.setattr(gpu, "compile_ahead", lambda tasks, _: Outcome(len(tasks), [], 0, 1.0))
