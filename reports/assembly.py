@@ -27,10 +27,12 @@ _SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, yardsticks,
 
 def assemble(runs: Sequence[ReportedRun]) -> Report:
     """The report of the runs, its figures drawn."""
-    sections = _sections(material_of(runs))
+    material = material_of(runs)
+    sections = _sections(material)
     drawn = iter(draw_all([figure for section in sections for figure in section.figures]))
     sections = [replace(section, figures=[next(drawn) for _ in section.figures]) for section in sections]
-    return Report(f"Local relation layer: {', '.join(run.name for run in runs)}", sections, _warnings(runs))
+    title = f"Local relation layer: {', '.join(run.name for run in runs)}"
+    return Report(title, sections, _warnings(runs), material.studio.looks)
 
 
 def all_figures(runs: Sequence[ReportedRun]) -> dict[str, Figure]:

@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from .style import Value
+from .style import Look, Value
 
 
 class Drawing(ABC):
@@ -42,7 +42,9 @@ class Table:
     """A table with full values under the titles of its columns; people see them rounded, the CSV does not.
 
     `name` is the file's, without its ending, and no other table's. For people, a column in `folding` becomes a sentence
-    below the table where it is the same in every row. A `browsable` table may be long, and is there to sort and filter.
+    below the table where it is the same in every row, one in `aside` or without any value is left to the file. Ratios
+    in `tinted` columns have a tint by size. A `browsable` table may be long, and is there to sort and filter; where
+    its columns are more than fit, those in `first` stay.
     """
 
     name: str
@@ -51,6 +53,9 @@ class Table:
     folding: frozenset[str] = frozenset()
     constants: Mapping[str, Value] = field(default_factory=dict)
     browsable: bool = False
+    aside: frozenset[str] = frozenset()
+    tinted: frozenset[str] = frozenset()
+    first: Sequence[str] = ()
 
     @property
     def numeric(self) -> list[bool]:
@@ -61,13 +66,14 @@ class Table:
         ]
 
     def folded(self) -> "Table":
-        """The table without its constant columns; those with a value are in `constants`."""
-        if len(self.frame) < 2:
-            return self
-        constant = [name for name in self.frame if name in self.folding and len(self.frame[name].unique()) == 1]
-        filled = {str(name): value for name, value in self.frame[constant].iloc[0].dropna().items()}
-        frame = self.frame.drop(columns=constant)
-        return Table(self.name, self.caption, frame, constants=filled, browsable=self.browsable)
+        """The table without what people need not see in every row; constant columns with a value are in `constants`."""
+        aside = [name for name in self.frame if name in self.aside or self.frame[name].isna().all()]
+        frame = self.frame.drop(columns=aside if len(aside) < self.frame.shape[1] else [])
+        if len(frame) < 2:
+            return replace(self, frame=frame)
+        constant = [name for name in frame if name in self.folding and len(frame[name].unique()) == 1]
+        filled = {str(name): value for name, value in frame[constant].iloc[0].items()}
+        return replace(self, frame=frame.drop(columns=constant), constants=filled)
 
     def rows(self, limit: int | None = None) -> list[list[Value]]:
         """The first rows' values, None where there is none."""
@@ -92,6 +98,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Details:
+    """Texts that a reader opens who wants to know."""
+
+    title: str
+    paragraphs: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a report. Texts are plain; `empty` says which command fills a section that has nothing to show."""
 
@@ -101,15 +115,20 @@ class Section:
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     empty: str = ""
+    details: Sequence[Details] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that is said, in order; `warnings` are sentences about what could not be used."""
+    """All that is said, in order; `warnings` are sentences about what could not be used.
+
+    `looks` has the colour and marker of each implementation.
+    """
 
     title: str
     sections: Sequence[Section]
     warnings: Sequence[str] = ()
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[Table]:

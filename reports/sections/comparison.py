@@ -79,8 +79,8 @@ def _pairs(judged: Comparison, run: ReportedRun, number: int) -> Table:
         {
             "verdict": f"({pair.verdict})" if pair.yardstick else pair.verdict,
             **{name: pd.to_numeric(value) if value.isdecimal() else value for name, value in pair.parameters.items()},
-            "A ms": pair.a_ms,
-            "B ms": pair.b_ms,
+            "A (ms)": pair.a_ms,
+            "B (ms)": pair.b_ms,
             "B/A": pair.ratio,
             "low": pair.interval.low if pair.interval else None,
             "high": pair.interval.high if pair.interval else None,

@@ -1,15 +1,16 @@
 """The section on the paper's formula: does it, and does the exact count, predict the time that was measured."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from ..data.fits import FORMULAS, PAPER, Fit, failing, fits
 from ..data.parameters import KEYS, SWEPT_AXES
 from ..data.slices import Group
 from ..drawing.plots import Line, Panel
 from ..report import Figure, Section, Table
-from .fits import FORMULAS, PAPER, Fit, failing, fits
 from .material import Material
 from .rows import placed
 
@@ -65,7 +66,7 @@ def _table(found: Sequence[Fit]) -> Table:
         }
         for fit in found
     ]
-    return placed("fits", _CAPTION, pd.DataFrame(rows))
+    return replace(placed("fits", _CAPTION, pd.DataFrame(rows)), aside=frozenset({"where it stops predicting"}))
 
 
 def _figure(group: Group, found: Sequence[Fit], material: Material) -> Figure:

@@ -55,8 +55,8 @@ def _peaks(cases: pd.DataFrame) -> Table:
     found = cases[KEYS].assign(peak=peak, **ratios).dropna(subset="peak")
     numbers = {
         "cases": ("peak", "size"),
-        "least MiB": ("peak", "min"),
-        "most MiB": ("peak", "max"),
+        "least (MiB)": ("peak", "min"),
+        "most (MiB)": ("peak", "max"),
         f"of {BASELINE}'s": ("share", mean_ratio),
         "pairs": ("share", "count"),
         "measured / predicted": ("predicted", "median"),
@@ -79,7 +79,7 @@ def _frontier(material: Material) -> Table:
                             **dict(zip(KEYS, (*group.key, mode, name), strict=True)),
                             "axis": one.axis.words,
                             "largest that fits": fits.max() if len(fits) else None,
-                            "its peak MiB": peak[fits[fits == fits.max()].index].max() if len(fits) else None,
+                            "its peak (MiB)": peak[fits[fits == fits.max()].index].max() if len(fits) else None,
                             "least that does not": lost.min() if len(lost) else None,
                         }
                     )

@@ -56,10 +56,10 @@ def _table(rows: pd.DataFrame) -> Table:
     found = _against_resnet(rows)
     frame = found[[PLACE, *SETTING, "mode", "implementation", *_ASKED, "status"]].assign(
         **{
-            "latency ms": measured(rows, "latency_ms"),
+            "latency (ms)": measured(rows, "latency_ms"),
             "images/s": found["rate"],
             "of ResNet's": found["ratio"],
-            "peak MiB": measured(rows, "peak_mib"),
+            "peak (MiB)": measured(rows, "peak_mib"),
             "largest batch": rows["largest_batch"],
             "reason": rows["reason"],
         }

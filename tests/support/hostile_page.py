@@ -53,7 +53,7 @@ def rows() -> pd.DataFrame:
             "kernel_size": (3 + 2 * (index % 4)).astype("Int64"),
             "latency_ms": (1000 / (1 + index * 7 % 61)).where(index % 5 != 0).convert_dtypes(),
             "reason": pd.Series(reason, index).where(index % 5 == 0),
-            **{f"metric_{name}_per_second": index * 1.5 for name in "abcdefghijkl"},
+            **{f"metric_{name}": index * 1.5 for name in "abcdefghijklmnopqrst"},
             "device": "cpu",
         }
     )
@@ -61,7 +61,11 @@ def rows() -> pd.DataFrame:
 
 def report() -> Report:
     """A report with all that a page can hold."""
-    told = rows().head(5).assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
+    told = (
+        rows()
+        .head(5)[["implementation", "latency_ms", "reason"]]
+        .assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
+    )
     table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", told)
     browsable = Table("all", "All rows.", rows(), frozenset({"device"}), browsable=True)
     drawing = Drawn(SVG, b"")

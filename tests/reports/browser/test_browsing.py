@@ -41,7 +41,7 @@ def texts(values: pd.Series) -> list[str]:
 
 def test_rows_stand_in_the_runs_order_at_first(page: "Page") -> None:
     told(page, "Rows 1 to 25 of 60 rows")
-    for name in ("implementation", "latency_ms", "reason", "metric_b_per_second"):
+    for name in ("implementation", "latency_ms", "reason", "metric_b"):
         assert shown(page, name) == texts(rows()[name])[:25]
 
 
@@ -92,7 +92,7 @@ def test_filter_keeps_the_rows_that_fit(page: "Page", typed: str, fits: str) -> 
         told(page, "No row of 60 fits")
     else:
         told(page, f"Rows 1 to {min(25, len(kept))} of {len(kept)} rows that fit, of 60")
-    assert shown(page, "metric_b_per_second") == texts(kept["metric_b_per_second"])[:25]
+    assert shown(page, "metric_b") == texts(kept["metric_b"])[:25]
 
 
 def test_keyboard_alone_filters_sorts_and_turns(page: "Page") -> None:

@@ -170,7 +170,7 @@ def test_operator_rows_carry_the_remark_on_the_formula(make_run: MakeRun) -> Non
 
 
 def test_long_tables_are_cut_on_the_page_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.pages.html.ROW_LIMIT", 2)
+    monkeypatch.setattr("reports.pages.tables.ROW_LIMIT", 2)
     table = Table("five", "Five rows.", pd.DataFrame({"a": range(5)}))
     page = render(Report("Title", [Section("one", "One", tables=[table])]))
     assert "The first 2 of 5 rows; all are in tables/five.csv." in page

@@ -27,7 +27,7 @@ def test_the_whole_report() -> None:
     text = markdown(REPORT)
     assert text.startswith("# R\n\n> W\n\n## S\n\nText with `a\\|b` and &lt;i>.")
     assert "![alt \\[1\\]](plots/f.svg)" in text
-    assert "| name | ms |\n| --- | ---: |\n| a\\|b | 1.235 |\n| &lt;b> | – |" in text
+    assert "| name | ms |\n| --- | ---: |\n| a\\|b | 1.23 |\n| &lt;b> | – |" in text
     assert "The same in every row: same x." in text
     assert text.endswith("## E\n\nRun `it`.\n")
 
