@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from .data.environments import differences
 from .data.rows import ReportedRun
-from .drawing.canvas import draw_all
 from .report import Figure, Report, Section
 from .sections import (
     axes,
@@ -26,11 +25,9 @@ _SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, yardsticks,
 
 
 def assemble(runs: Sequence[ReportedRun]) -> Report:
-    """The report of the runs, its figures drawn."""
+    """The report of the runs."""
     material = material_of(runs)
     sections = _sections(material)
-    drawn = iter(draw_all([figure for section in sections for figure in section.figures]))
-    sections = [replace(section, figures=[next(drawn) for _ in section.figures]) for section in sections]
     title = f"Local relation layer: {', '.join(run.name for run in runs)}"
     return Report(title, sections, _warnings(runs), material.studio.looks)
 

@@ -9,32 +9,32 @@ import pandas as pd
 from .style import Look, Value
 
 
-class Drawing(ABC):
-    """A picture that can be written as SVG and as PNG."""
-
-    @abstractmethod
-    def drawn(self) -> "Drawn":
-        """The picture in both forms."""
-
-    def svg(self) -> str:
-        """An `<svg>` element that needs no font and follows the reader's light or dark setting."""
-        return self.drawn().vector
-
-    def png(self) -> bytes:
-        """A PNG file's content, dark on white."""
-        return self.drawn().pixels
-
-
 @dataclass(frozen=True)
-class Drawn(Drawing):
-    """A picture that is drawn already."""
+class Drawn:
+    """A picture as files: an `<svg>` that needs no font and follows the reader's light or dark setting, and a PNG."""
 
     vector: str
     pixels: bytes
 
-    def drawn(self) -> "Drawn":
-        """Itself."""
-        return self
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture for a page: its `<svg>`, and whether it is for those who open it."""
+
+    svg: str
+    aside: bool = False
+
+
+class Drawing(ABC):
+    """A picture, or several that belong together."""
+
+    @abstractmethod
+    def drawn(self) -> Drawn:
+        """All of it as files."""
+
+    @abstractmethod
+    def inline(self) -> Sequence[Plot]:
+        """Each for a page, whose style gives them colours."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +15,8 @@ from ..report import Report
 from ..style import show
 from .tables import WIDTHS, View
 
-_STYLES = ("page.css", "tables.css.jinja")
-_SCRIPTS = ("page.js",)
-_ESCAPES = str.maketrans({"%": "%25", "#": "%23", "<": "%3C", "&": "%26"})
+_STYLES = ("page.css", "plots.css", "tables.css.jinja")
+_SCRIPTS = ("tables.js", "plots.js")
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -43,7 +41,6 @@ def _page(template: str, **values: Any) -> str:
     )
     environment.filters |= {
         "show": show,
-        "image": _image,
         "words": _words,
         "packed": _packed,
         "key": key,
@@ -68,13 +65,6 @@ def _words(text: str) -> Markup:
         return escape(text)
     markup = Markup("<code>{}</code>")
     return Markup("").join(markup.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
-
-
-def _image(svg: str) -> Markup:
-    """An SVG as an address for an image, to stand in double quotes; base64 would be a third longer."""
-    bare = re.sub(r"\s+", " ", re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)).replace("> <", "><")
-    quoted = bare.replace("'", "&apos;").replace('"', "'")
-    return Markup("data:image/svg+xml;charset=utf-8,{}").format(Markup(quoted.translate(_ESCAPES)))  # noqa: S704
 
 
 def _packed(text: str) -> str:

@@ -12,7 +12,7 @@ from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..data.speedups import mean_ratio
 from ..drawing.figures import Quantity, by_importance, panel_of
-from ..drawing.plots import Line, Panel
+from ..drawing.panels import Line, Panel
 from ..report import Figure, Section, Table
 from ..style import counted
 from .material import Material

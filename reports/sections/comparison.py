@@ -11,7 +11,7 @@ from ..data.environments import differences
 from ..data.parameters import COORDINATES, SETTING, implementations
 from ..data.rows import ReportedRun, measured
 from ..data.speedups import mean_ratio
-from ..drawing.plots import Line, Panel
+from ..drawing.panels import Line, Panel
 from ..report import Figure, Section, Table
 from ..style import Value, counted, times
 from .material import Material

@@ -9,7 +9,7 @@ import pandas as pd
 from ..data.fits import FORMULAS, PAPER, Fit, failing, fits
 from ..data.parameters import KEYS, SWEPT_AXES
 from ..data.slices import Group
-from ..drawing.plots import Line, Panel
+from ..drawing.panels import Line, Panel
 from ..report import Figure, Section, Table
 from .material import Material
 from .rows import placed

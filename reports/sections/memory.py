@@ -10,7 +10,7 @@ from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..data.speedups import BASELINE, mean_ratio, ratios_to_baseline
 from ..drawing.figures import MEMORY, by_importance, panel_of
-from ..drawing.plots import Line, Panel
+from ..drawing.panels import Line, Panel
 from ..report import Figure, Section, Table
 from .material import Material
 from .rows import placed

@@ -10,7 +10,7 @@ from ..data.parameters import KEYS, NETWORK, OF_NETWORKS, PLACE, SETTING, SweptA
 from ..data.rows import measured
 from ..data.slices import Slice
 from ..drawing.figures import LATENCY, MEMORY, THROUGHPUT, Quantity, lines_of
-from ..drawing.plots import Panel
+from ..drawing.panels import Panel
 from ..report import Figure, Section, Table
 from ..style import show, times
 from .material import Material

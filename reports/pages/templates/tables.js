@@ -194,34 +194,6 @@ class Browser {
   }
 }
 
-function save(name, blob) {
-  const address = URL.createObjectURL(blob);
-  element("a", "", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60000);
-}
-
-/** The picture as it is shown, at twice its size. */
-function raster(image) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [2 * image.naturalWidth, 2 * image.naturalHeight];
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => canvas.toBlob(done, "image/png"));
-}
-
-const DOWNLOADS = {
-  svg: async (figure) => new Blob([decodeURIComponent(figure.querySelector("img").src.replace(/^.*?,/, ""))]),
-  png: (figure) => raster(figure.querySelector("img")),
-  csv: async (figure) => new Blob([await unpack(figure.querySelector(".data").textContent)], { type: "text/csv" }),
-};
-
-for (const button of document.querySelectorAll("[data-download]")) {
-  const { name, download } = button.dataset;
-  button.parentElement.hidden = false;
-  button.addEventListener("click", async () => {
-    save(`${name}.${download}`, await DOWNLOADS[download](button.closest("figure")));
-  });
-}
-
 for (const root of document.querySelectorAll(".browser")) {
   unpack(root.querySelector(".data").textContent).then((text) => new Browser(root, JSON.parse(text)));
 }
