@@ -107,7 +107,10 @@ class Details:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report. Texts are plain; `empty` says which command fills a section that has nothing to show."""
+    """A part of a report. Texts are plain; `empty` says which command fills a section that has nothing to show.
+
+    `closed` is the title under which its tables are for those who open it; without one they are open.
+    """
 
     id: str
     title: str
@@ -116,6 +119,42 @@ class Section:
     figures: Sequence[Figure] = ()
     empty: str = ""
     details: Sequence[Details] = ()
+    closed: str = ""
+
+    @property
+    def blank(self) -> bool:
+        """Whether it has nothing but a way to fill it."""
+        return not (self.paragraphs or self.tables or self.figures or self.details)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far numbers may be trusted, in a word or two, and why; a `warning` is one to heed."""
+
+    text: str
+    why: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number that says much, what it is of, the id of the section that has more, and whose it is."""
+
+    number: str
+    label: str
+    section: str
+    implementation: str = ""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What comes first: facts of the run, how far to trust it, one figure, a few numbers, and what is not as expected."""
+
+    facts: Sequence[str] = ()
+    marks: Sequence[Mark] = ()
+    hero: Figure | None = None
+    tiles: Sequence[Tile] = ()
+    surprises: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +168,7 @@ class Report:
     sections: Sequence[Section]
     warnings: Sequence[str] = ()
     looks: Mapping[str, Look] = field(default_factory=dict)
+    opening: Opening = field(default_factory=Opening)
 
     @property
     def tables(self) -> list[Table]:
@@ -137,5 +177,6 @@ class Report:
 
     @property
     def figures(self) -> list[Figure]:
-        """Those of all sections."""
-        return [figure for section in self.sections for figure in section.figures]
+        """The opening's and those of all sections."""
+        first = [self.opening.hero] if self.opening.hero else []
+        return [*first, *(figure for section in self.sections for figure in section.figures)]

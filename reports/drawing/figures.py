@@ -74,7 +74,7 @@ class Studio:
         beside = any(self.looks[line.name].note for panel in panels for line in panel.lines)
         words = shorten(f"{title}. {'. '.join(map(in_words, panels))}.", _LONGEST_ALT)
         drawing = Panels(panels, self.looks, columns)
-        return self.figure(parts, (title, caption + _BESIDE * beside, words), drawing, data_of(panels))
+        return self.figure(parts, (title, (caption + _BESIDE * beside).strip(), words), drawing, data_of(panels))
 
     def figure(self, parts: Sequence[str], texts: tuple[str, str, str], drawing: Drawing, data: pd.DataFrame) -> Figure:
         """A figure with its title, caption and words."""
@@ -140,9 +140,10 @@ def lines_of(rows: pd.DataFrame, one: Slice, quantity: Quantity) -> list[Line]:
     return lines
 
 
-def missing(one: Slice, mode: str) -> str:
-    """Which points of the slice a mode lacks, and why."""
-    rows = one.rows[one.rows["mode"] == mode]
+def missing(one: Slice, mode: str, group: Group) -> str:
+    """Which points of the slice a mode lacks, and why; not of what was measured nowhere in the group."""
+    somewhere = group.rows.loc[group.rows["status"] == "ok", "implementation"].unique()
+    rows = one.rows[(one.rows["mode"] == mode) & one.rows["implementation"].isin(somewhere)]
     gaps = [gap for name, its in rows.groupby("implementation", observed=True) for gap in _gaps(one, str(name), its)]
     return f" Missing: {'; '.join(gaps)}." if gaps else ""
 

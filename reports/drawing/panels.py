@@ -28,9 +28,9 @@ class Line:
 class Panel:
     """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis.
 
-    A `share` is drawn from 0 with a line at 1, all else on a logarithmic axis. `below` is a word under a tick. `marks`
+    A `share` is drawn from 0, all else on a logarithmic axis; at `level` is a line across. `below` is a word under a tick. `marks`
     are upright lines, and `references` curves in ink, those in `ticked` points, each with what it is called. `within`
-    is a factor: values between its inverse and it are shaded, with a line at 1. One that is `aside` is for who opens it.
+    is a factor: values between its inverse and it are shaded. One that is `aside` is for who opens it.
     """
 
     title: str
@@ -45,6 +45,7 @@ class Panel:
     marks: Mapping[str, float] = field(default_factory=dict)
     references: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     ticked: Collection[str] = ()
+    level: float | None = None
     within: float | None = None
     aside: bool = False
 

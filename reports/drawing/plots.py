@@ -96,14 +96,14 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         axes.plot(curve["x"], curve["y"], zorder=1.5, **_reference(panel, index))
     if panel.within:
         axes.axhspan(1 / panel.within, panel.within, color=GRID, alpha=0.5, linewidth=0)
-        axes.axhline(1, color=INK, linewidth=1)
+    if panel.level:
+        axes.axhline(panel.level, color=INK, linewidth=1)
     axes.set_title(shorten(panel.title, 60), loc="left")
     axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
     axes.grid(visible=True, linewidth=0.6)
     axes.set_axisbelow(True)
     if panel.share:
         most = max((line.points["y"].max() for line in panel.lines), default=1.0)
-        axes.axhline(1, color=INK, linewidth=1)
         axes.set_ylim(0, max(1.08, 1.1 * most))
     _set_ticks(axes, panel)
     for place in panel.marks.values():

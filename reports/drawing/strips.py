@@ -17,7 +17,7 @@ from .inline.marks import marker
 from .ticks import log_ticks
 
 _ROW_IN, _WIDTH_IN = 0.3, 5.2
-_ROW, _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 25, 560, 128, 58, 28, 24
+_ROW, _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 25, 440, 96, 46, 28, 24
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Strips(Drawing):
             x.at(strip.mean), y - 9, strip.name, times(strip.mean)
         )
         text = Markup('<text class="end" x="{:g}" y="{:.1f}">{}</text><text class="strong" x="{:g}" y="{:.1f}">{}</text>').format(
-            _LEFT - 8, y + 4, shorten(strip.name, 20), _WIDTH - _RIGHT + 8, y + 4, times(strip.mean)
+            _LEFT - 8, y + 4, shorten(strip.name, 15), _WIDTH - _RIGHT + 8, y + 4, times(strip.mean)
         )
         group = Markup('<g data-line="{}">{}<g color="{}">{}{}</g></g>')
         return group.format(strip.name, text, look.colour, dots, mean)

@@ -141,7 +141,7 @@ def _panel(one: Slice, mode: str) -> Panel:
     here = one.rows[one.rows["mode"] == mode]
     named = here["bound"].groupby(one.along[here.index]).agg(lambda bounds: next(iter(bounds.mode()), ""))
     below = {value: str(named.get(value, "")) for value in one.ticks}
-    return replace(panel, share=True, below=below)
+    return replace(panel, share=True, level=1.0, below=below)
 
 
 def _roofline(group: Group, mode: str, device: Mapping[str, Any]) -> Panel | None:

@@ -39,11 +39,11 @@ def section(material: Material) -> Section:
     tables = [table for table in (_table(rows), parts) if len(table.frame)]
     if not tables:
         return Section("networks", "Networks", empty=_EMPTY)
-    text = _sentences(_against_resnet(rows)) if len(rows) else [_EMPTY]
+    text = _sentences(against_resnet(rows)) if len(rows) else [_EMPTY]
     return Section("networks", "Networks", text, tables, _figures(rows, material))
 
 
-def _against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
+def against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
     """Each network's images per second over those of the ResNet that is alike in all else, in a column `ratio`."""
     same = [PLACE, *SETTING, "mode", *_ASKED, "height", "memory_format"]
     rows = rows.assign(rate=measured(rows, "images_per_s"))
@@ -53,7 +53,7 @@ def _against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(rows: pd.DataFrame) -> Table:
-    found = _against_resnet(rows)
+    found = against_resnet(rows)
     frame = found[[PLACE, *SETTING, "mode", "implementation", *_ASKED, "status"]].assign(
         **{
             "latency (ms)": measured(rows, "latency_ms"),

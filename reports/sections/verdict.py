@@ -15,7 +15,7 @@ from .material import Material
 from .rows import placed
 
 _EMPTY = "Nothing was measured, so nothing is fastest. To fill this: `python -m bench run`."
-_MOST_SENTENCES = 12
+_MOST_SENTENCES = 2
 _CAPTION = (
     f"The fastest by region. Speed-up and memory are against {BASELINE}, geometric means over the pairs of cases where "
     "both were measured; the lead is over the next, and a tie where it is within the noise."
@@ -29,13 +29,13 @@ def section(material: Material) -> Section:
     text = _measured(material.cases)
     found = regions(material.groups)
     if not found:
-        return Section("verdict", "Verdict", [*text, *_measured_nowhere(material.cases)], empty=_EMPTY)
+        return Section("verdict", "Verdict", text, empty=_EMPTY)
     speedup = ratios_to_baseline(material.cases, "latency_ms")
     sentences = [_sentence(one, found, speedup) for one in found if one.name == EVERYWHERE]
-    rest = len(sentences) - _MOST_SENTENCES
-    more = [f"{counted(rest, 'other setting')} and mode are in the table."] if rest > 0 else []
-    text += [*sentences[:_MOST_SENTENCES], *more, *_measured_nowhere(implementations(material.cases))]
-    return Section("verdict", "Verdict", text, [_region_table(material, found)], details=_lost(material, found))
+    more = sentences[_MOST_SENTENCES:]
+    details = [*([Details("In words, for the other settings and modes", more)] if more else []), *_lost(material, found)]
+    table = _region_table(material, found)
+    return Section("verdict", "Verdict", [*text, *sentences[:_MOST_SENTENCES]], [table], details=details)
 
 
 def _measured(cases: pd.DataFrame) -> list[str]:
@@ -73,17 +73,6 @@ def _sentence(one: Region, found: list[Region], speedups: pd.Series) -> str:
         if other.group is one.group and other.mode == one.mode and other.fastest != one.fastest
     ]
     return f"{text}. Elsewhere: {'; '.join(elsewhere)}." if elsewhere else f"{text}."
-
-
-def _measured_nowhere(cases: pd.DataFrame) -> list[str]:
-    """A sentence on each implementation that was measured nowhere."""
-    text = []
-    for name, its in cases.groupby("implementation", observed=True):
-        if not (its["status"] == "ok").any():
-            reasons = its["status"].astype(str) + ": " + its["reason"].fillna("no reason given")
-            reason = shorten(reasons.value_counts().index[0], 80)
-            text.append(f"{shorten(str(name), 60)} was measured in none of its {counted(len(its), 'case')} ({reason}).")
-    return text
 
 
 def _region_table(material: Material, found: Sequence[Region]) -> Table:

@@ -89,7 +89,7 @@ def _columns(panel: Panel, x: Scale) -> Iterable[tuple[float, Sequence[Markup]]]
     labels = [shorten(show(value), 16) if panel.ticks else short(float(value or 0)) for value in values]
     room = x.end - x.start
     every = math.ceil(sum(len(label) + 2 for label in labels) * _LETTER / room) if panel.numeric else 1
-    turned = not panel.numeric and sum(len(label) + 1 for label in labels) * _LETTER > room
+    turned = not panel.numeric and sum(len(label) + 2 for label in labels) * _LETTER > room
     bottom = HEIGHT - BOTTOM + 14
     for index, (value, place, label) in enumerate(zip(values, places, labels, strict=True)):
         if index % every or math.isnan(place):
@@ -134,6 +134,8 @@ def y_scale(panel: Panel, height: float) -> Scale:
     ]
     values += [float(value) for line in panel.lines for value in line.lost["y"]]
     values += [float(value) for curve in panel.references.values() for value in curve["y"]]
+    if panel.level:
+        values.append(panel.level)
     if panel.share:
         finite = [value for value in values if math.isfinite(value)]
         return Scale(0.0, max(1.08, 1.1 * max(finite, default=1.0)), *ends)

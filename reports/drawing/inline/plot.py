@@ -51,15 +51,16 @@ def plot(panel: Panel, looks: Mapping[str, Look], label: str) -> Plot:
 
 
 def _behind(canvas: _Canvas) -> Iterable[Markup]:
-    """The shaded band, and the line at 1."""
+    """The shaded band, and the line across."""
     within = canvas.panel.within
     if within:
         top, bottom = canvas.y.at(within), canvas.y.at(1 / within)
         yield Markup('<rect class="within" x="{:g}" y="{:.1f}" width="{:g}" height="{:.1f}"/>').format(
             LEFT, top, WIDTH - RIGHT - LEFT, bottom - top
         )
-    if within or canvas.panel.share:
-        yield Markup('<path class="one" d="M{:g} {:.1f}H{:g}"/>').format(LEFT, canvas.y.at(1), WIDTH - RIGHT)
+    if canvas.panel.level:
+        level = canvas.y.at(canvas.panel.level)
+        yield Markup('<path class="one" d="M{:g} {:.1f}H{:g}"/>').format(LEFT, level, WIDTH - RIGHT)
 
 
 def _references(canvas: _Canvas) -> Iterable[Markup]:
