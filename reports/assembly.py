@@ -7,7 +7,7 @@ from .data.environments import differences
 from .data.rows import ReportedRun
 from .opening.facts import title
 from .opening.opening import opening
-from .report import Figure, Report, Section
+from .report import Figure, Report
 from .sections import (
     axes,
     bounds,

@@ -53,7 +53,9 @@ def write_one_figure(runs: Sequence[ReportedRun], name: str, out: Path) -> dict[
     if name not in figures:
         raise OutputError(f"the report has no figure {name!r}: it has {', '.join(figures) or 'none'}")
     (out / "plots").mkdir(parents=True, exist_ok=True)
-    return {path.suffix[1:]: path for path in _write_figure(figures[name], figures[name].drawing.drawn(), out / "plots")}
+    return {
+        path.suffix[1:]: path for path in _write_figure(figures[name], figures[name].drawing.drawn(), out / "plots")
+    }
 
 
 def write_files(report: Report, folder: Path) -> None:

@@ -122,6 +122,11 @@ class Section:
     closed: str = ""
 
     @property
+    def fill(self) -> str:
+        """What to run so that it has something to show."""
+        return self.empty.rpartition("To fill this: ")[2].rstrip(".")
+
+    @property
     def blank(self) -> bool:
         """Whether it has nothing but a way to fill it."""
         return not (self.paragraphs or self.tables or self.figures or self.details)
@@ -148,7 +153,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Opening:
-    """What comes first: facts of the run, how far to trust it, one figure, a few numbers, and what is not as expected."""
+    """What comes first: facts, how far to trust them, one figure, a few numbers, and what is not as expected."""
 
     facts: Sequence[str] = ()
     marks: Sequence[Mark] = ()

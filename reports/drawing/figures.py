@@ -1,6 +1,5 @@
 """Figures from groups of rows: their panels, file names, captions, words for those who do not see them, and numbers."""
 
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ import pandas as pd
 from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..report import Drawing, Figure
-from ..style import Look, Value, shorten, show
+from ..style import Look, shorten, show
 from .panels import Line, Panel, in_words
 from .plots import Panels
 

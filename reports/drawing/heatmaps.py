@@ -52,7 +52,8 @@ class Heatmaps(Drawing):
         """A picture of each map, on the same scale of colours."""
         reach = self._reach()
         return [
-            Plot(heatmap(frame, (title, self.x_title, self.y_title), _COLOURS, reach)) for title, frame in self.maps.items()
+            Plot(heatmap(frame, (title, self.x_title, self.y_title), _COLOURS, reach))
+            for title, frame in self.maps.items()
         ]
 
     def _reach(self) -> float:

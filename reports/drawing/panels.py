@@ -13,13 +13,12 @@ from ..style import Value, shorten, show
 class Line:
     """One implementation's points in a panel: x, y, and low and high where it has a band.
 
-    Where points have a `roof`, the way up to it is drawn. `fit` is a curve of the same colour through points that are not joined. `lost` are x and y of cases without a
-    number, drawn as crosses.
+    Where points have a `roof`, the way up to it is drawn. `lost` are x and y of cases without a number, drawn as
+    crosses.
     """
 
     name: str
     points: pd.DataFrame
-    fit: tuple[pd.Series, pd.Series] | None = None
     joined: bool = True
     lost: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"x": [], "y": []}))
 
@@ -28,9 +27,9 @@ class Line:
 class Panel:
     """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis.
 
-    A `share` is drawn from 0, all else on a logarithmic axis; at `level` is a line across. `below` is a word under a tick. `marks`
-    are upright lines, and `references` curves in ink, those in `ticked` points, each with what it is called. `within`
-    is a factor: values between its inverse and it are shaded. One that is `aside` is for who opens it.
+    A `share` is drawn from 0, all else on a logarithmic axis; at `level` is a line across. `below` is a word under a
+    tick. `marks` are upright lines, and `references` curves in ink, those in `ticked` points, each with what it is
+    called. `within` is a factor: values between its inverse and it are shaded. One that is `aside` is for who opens it.
     """
 
     title: str

@@ -117,14 +117,11 @@ def _draw_line(axes: Axes, panel: Panel, line: Line, look: Look, shift: float) -
         line.points["y"],
         color=look.colour,
         marker=look.marker,
-        linestyle=look.line if panel.numeric and line.joined and not line.fit else "none",
+        linestyle=look.line if panel.numeric and line.joined else "none",
         linewidth=1.6,
-        markersize=4 if line.fit else 5,
-        alpha=0.75 if line.fit else 1,
+        markersize=5,
     )
-    if line.fit:
-        axes.plot(*line.fit, color=look.colour, linestyle=look.line, linewidth=1.2)
-    elif "low" in line.points:
+    if "low" in line.points:
         band = (x, line.points["low"], line.points["high"])
         if panel.numeric and line.joined:
             axes.fill_between(*band, color=look.colour, alpha=0.22, linewidth=0)

@@ -76,7 +76,9 @@ class Strips(Drawing):
         floor = height - _BOTTOM
         parts = [Markup('<text class="title" x="2" y="15">{}</text>').format(title)]
         for tick in x.ticks():
-            line = Markup('<path class="grid" d="M{0:.1f} {1:g}V{2:g}"/><text class="middle" x="{0:.1f}" y="{3:g}">{4}</text>')
+            line = Markup(
+                '<path class="grid" d="M{0:.1f} {1:g}V{2:g}"/><text class="middle" x="{0:.1f}" y="{3:g}">{4}</text>'
+            )
             parts.append(line.format(x.at(tick), _TOP, floor, floor + 16, times(tick)))
         parts.append(Markup('<path class="one" d="M{:.1f} {:g}V{:g}"/>').format(x.at(1), _TOP, floor))
         for row, strip in enumerate(strips):
@@ -95,8 +97,8 @@ class Strips(Drawing):
         mean = Markup('<path class="mean point" d="M{:.1f} {:.1f}v18"><title>{}, mean: {}</title></path>').format(
             x.at(strip.mean), y - 9, strip.name, times(strip.mean)
         )
-        text = Markup('<text class="end" x="{:g}" y="{:.1f}">{}</text><text class="strong" x="{:g}" y="{:.1f}">{}</text>').format(
-            _LEFT - 8, y + 4, shorten(strip.name, 15), _WIDTH - _RIGHT + 8, y + 4, times(strip.mean)
-        )
+        text = Markup(
+            '<text class="end" x="{:g}" y="{:.1f}">{}</text><text class="strong" x="{:g}" y="{:.1f}">{}</text>'
+        ).format(_LEFT - 8, y + 4, shorten(strip.name, 15), _WIDTH - _RIGHT + 8, y + 4, times(strip.mean))
         group = Markup('<g data-line="{}">{}<g color="{}">{}{}</g></g>')
         return group.format(strip.name, text, look.colour, dots, mean)

@@ -47,7 +47,10 @@ def _noise(material: Material) -> Mark:
         widths = (ends[1] - ends[0]) / 2 / measured(material.cases, "latency_ms")
         if widths.isna().all():
             return Mark("noise not known", "`python -m bench doctor` measures it before a run", warning=True)
-        noise, why = float(widths.median()), "half of the medians are less sure than this; doctor did not measure the noise"
+        noise, why = (
+            float(widths.median()),
+            "half of the medians are less sure than this; doctor did not measure the noise",
+        )
     if noise <= _QUIET:
         return Mark(f"quiet, ±{noise:.1%}", why)
     return Mark(f"noisy, ±{noise:.0%}", why, warning=True)

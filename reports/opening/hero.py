@@ -19,10 +19,12 @@ from ..style import shorten, times
 _SHARE = Quantity("share", "share of the bound", "%")
 _MOST_DOTS = 150
 _BOUNDS = (
-    "Each point is a stage of the network: 100 % is all that the chip can do. Grey is what a yardstick's time would be "
-    "as a share of the layer's bound."
+    "A point is a stage of the network, and 100 % all that the chip can do; of a yardstick it is the share that the "
+    "layer would reach in its time."
 )
-_SPEEDUPS = "A dot is a problem, the bar the geometric mean; right of 1× is faster. Yardsticks, in grey, are other functions."
+_SPEEDUPS = (
+    "A dot is a problem, the bar the geometric mean; right of 1× is faster. Yardsticks, in grey, are other functions."
+)
 
 
 def hero(material: Material) -> Figure | None:
@@ -46,9 +48,7 @@ def _bounds(group: Group, material: Material) -> Figure | None:
     shares = own.where(bound.notna(), stages.rows[PROBLEM].map(of_problem) / latency)
     # A copy is of the least bytes, which the memory's bound is already.
     one = stages.of(stages.rows.assign(share=100 * shares)[stages.rows["implementation"] != "copy"])
-    panels = [
-        replace(panel_of(one, mode, _SHARE, mode.replace("_", " + ")), level=100.0) for mode in group.modes
-    ]
+    panels = [replace(panel_of(one, mode, _SHARE, mode.replace("_", " + ")), level=100.0) for mode in group.modes]
     panels = [panel for panel in panels if panel.lines]
     if not panels or of_problem.isna().all():
         return None
@@ -71,12 +71,13 @@ def _speedups(group: Group, material: Material) -> Figure | None:
 
 def _strips(rows: pd.DataFrame, ratios: pd.Series, points: pd.DataFrame) -> Iterator[Strip]:
     """A strip for each implementation, the fastest first, yardsticks last."""
-    varying = [name for name in points if points[name].nunique() > 1]
+    varying = [name for name in points if len(points[name].unique()) > 1]
     found = []
     for name, its in rows.groupby("implementation", observed=True):
         here = ratios[its.index].dropna().sort_values().tail(_MOST_DOTS)
         if len(here):
-            words = [describe(points.loc[index, varying]) or "the only problem" for index in here.index]
+            at = points.loc[here.index, varying].to_dict("records")
+            words = [describe(pd.Series(point, dtype=object)) or "the only problem" for point in at]
             strip = Strip(str(name), here.tolist(), words, mean_ratio(ratios[its.index]))
             found.append((not len(implementations(its)), -strip.mean, strip))
     return (strip for *_, strip in sorted(found, key=lambda item: item[:2]))

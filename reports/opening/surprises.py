@@ -7,12 +7,11 @@ import pandas as pd
 from ..data.parameters import implementations
 from ..data.regions import EVERYWHERE, regions
 from ..data.rows import measured
+from ..sections.bounds import ABOVE
 from ..sections.material import Material
 from ..style import counted, shorten, times
 
 _MOST = 8
-# A share of the bound above 1 by less than this is within what a timer resolves.
-_ABOVE = 1.005
 
 
 def surprises(material: Material) -> list[str]:
@@ -29,8 +28,8 @@ def _losses(material: Material) -> Iterator[str]:
         if one.name == EVERYWHERE:
             usual = one.fastest
         elif one.fastest != usual and one.lead > 1 + material.floor(one.group.key[0]):
-            where = f"{one.group.label}, {one.mode.replace('_', ' + ')}"
-            yield f"{shorten(usual, 40)} loses to {shorten(one.fastest, 40)} at {one.name} ({where}, by {times(one.lead)})."
+            where = f"{one.group.label}, {one.mode.replace('_', ' + ')}, by {times(one.lead)}"
+            yield f"{shorten(usual, 40)} loses to {shorten(one.fastest, 40)} at {one.name} ({where})."
 
 
 def _failures(cases: pd.DataFrame) -> Iterator[str]:
@@ -49,6 +48,6 @@ def _failures(cases: pd.DataFrame) -> Iterator[str]:
 
 def _faults(cases: pd.DataFrame) -> Iterator[str]:
     """Cases that are faster than the chip."""
-    above = int((measured(cases, "bound_fraction") > _ABOVE).sum())
+    above = int((measured(cases, "bound_fraction") > ABOVE).sum())
     if above:
         yield f"{counted(above, 'case')} above 100 % of the bound, which cannot be: see the bounds."

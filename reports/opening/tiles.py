@@ -11,11 +11,13 @@ from ..sections.material import Material
 from ..sections.networks import against_resnet
 from ..style import counted, shorten, times
 
+_MOST = 4
+
 
 def tiles(material: Material) -> list[Tile]:
     """What is fastest, its mean speed-up, memory saved and share of the bound in the first group and mode; networks."""
     found = regions(material.groups[:1])
-    return [*(_of_region(found[0], material) if found else []), *_of_networks(material)]
+    return [*(_of_region(found[0], material) if found else []), *_of_networks(material)][:_MOST]
 
 
 def _of_region(one: Region, material: Material) -> Iterator[Tile]:
@@ -25,7 +27,8 @@ def _of_region(one: Region, material: Material) -> Iterator[Tile]:
     its = one.rows[one.rows["implementation"] == one.fastest]
     if one.name == EVERYWHERE and one.fastest != BASELINE:
         speedup, memory = (
-            ratios_to_baseline(material.cases, column).reindex(its.index).dropna() for column in ("latency_ms", "peak_mib")
+            ratios_to_baseline(material.cases, column).reindex(its.index).dropna()
+            for column in ("latency_ms", "peak_mib")
         )
         if len(speedup):
             label = f"{BASELINE}'s speed, geometric mean of {counted(len(speedup), 'pair')}"

@@ -63,8 +63,9 @@ class View:
         kept = {column.name for column in self._all if column.name in self.table.first}
         room = WIDTHS[-1] - _OPENER_REM - sum(needed[name] for name in kept)
         for name, width in needed.items():
-            if name not in kept and (room := room - width) >= 0:
+            if name not in kept and width <= room:
                 kept.add(name)
+                room -= width
         return [column for column in self._all if column.name in kept] or self._all[:1]
 
     @property

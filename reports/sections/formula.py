@@ -21,12 +21,14 @@ _TEXT = (
     "Measured over predicted time, against the cost and along each axis: a formula that has an axis right is a level "
     f"line there. In the grey band a prediction is within {FAR}×."
 )
-_HOW = (
+_PAPER = (
     "The paper's cost is ((1 + s²)/m + 1) · C · (C + k²) · HW/s² for each image of the batch; the exact count is the "
-    "multiply–adds of what was timed.",
+    "multiply–adds of what was timed."
+)
+_FITTED = (
     "Predictions are of a straight line through the logarithms of cost and time, by least squares: cases span several "
     "powers of ten, and an error of the same factor should weigh the same everywhere. A slope of 1 is time in "
-    "proportion to the cost; below 1, small cases cost more than the formula says.",
+    "proportion to the cost; below 1, small cases cost more than the formula says."
 )
 _OPERATOR = (
     "Scope operator leaves out the layer's 1×1 convolutions, which the paper's formula counts: expect it to fit less "
@@ -55,7 +57,7 @@ def section(material: Material) -> Section:
     )
     figures, rest = material.studio.limited(drawn, _MOST_FIGURES)
     text = [_TEXT, *_sentences(found), *rest]
-    how = [*_HOW, *([_OPERATOR] if any(fit.group.scope == "operator" for fit in found) else [])]
+    how = [_PAPER, _FITTED, *([_OPERATOR] if any(fit.group.scope == "operator" for fit in found) else [])]
     why = [
         f"{fit.group.label}, {fit.mode.replace('_', ' + ')}, {fit.implementation}, {fit.formula}: {failing(fit)}"
         for fit in found
@@ -123,15 +125,16 @@ def _panels(group: Group, formula: str, found: Sequence[Fit]) -> Iterator[Panel]
     name = formula if aside else "paper's cost"
     points = {fit.implementation: pd.DataFrame({"x": fit.points["cost"], "y": fit.factors}) for fit in found}
     lines = [Line(name, _thin(its), joined=False) for name, its in points.items()]
-    shape = {"within": FAR, "level": 1.0, "aside": aside}
-    yield Panel(f"cost{beside}", f"{name} (multiply–adds)", _RATIO, lines, [], log_x=True, **shape)
+    blank = Panel("", "", _RATIO, [], [], log_x=True, level=1.0, within=FAR, aside=aside)
+    yield replace(blank, title=f"cost{beside}", x_title=f"{name} (multiply–adds)", lines=lines)
     for one in (one for one in group.slices if one.axis.numeric):
         at = pd.to_numeric(one.along, errors="coerce").astype(float)
         along = {name: its.assign(x=at.reindex(its.index)).dropna().sort_values("x") for name, its in points.items()}
         lines = [Line(name, its) for name, its in along.items() if len(its)]
         log_x = one.axis.log and bool((at > 0).all())
         if lines:
-            yield Panel(f"{one.axis.words}{beside}", one.axis.title, _RATIO, lines, list(one.ticks), log_x, **shape)
+            title = f"{one.axis.words}{beside}"
+            yield replace(blank, title=title, x_title=one.axis.title, lines=lines, ticks=one.ticks, log_x=log_x)
 
 
 def _thin(points: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,7 @@ _FRONTIER_CAPTION = (
     "The frontier: the largest value that was measured, all else at the base point, and the least that did not fit the "
     "memory; none where the sweep ended first."
 )
+_TEXT = "Where what was predicted is right, a point is on the diagonal; above it, more was taken."
 _LOST = "out_of_memory"
 _MOST_POINTS = 120
 # More figures than this make the page slow.
@@ -40,12 +41,10 @@ def section(material: Material) -> Section:
     if not tables and not shown:
         return Section("memory", "Memory", empty=_EMPTY)
     lost = int((own["status"] == _LOST).sum())
-    text = (
-        [f"{lost} of {len(own)} cases did not fit the memory; crosses are at the peak predicted for them."]
-        if lost
-        else []
-    )
-    return Section("memory", "Memory", [*text, *rest], tables, shown)
+    text = [_TEXT] if shown else []
+    if lost:
+        text.append(f"{lost} of {len(own)} cases did not fit the memory; crosses are at the peak predicted for them.")
+    return Section("memory", "Memory", [*text, *rest], tables, shown, closed="Peaks and the frontier in numbers")
 
 
 def _peaks(cases: pd.DataFrame) -> Table:
@@ -94,8 +93,7 @@ def _figures(group: Group, mode: str, material: Material) -> list[Figure]:
     panels = [panel for panel in (_prediction(group, mode), *panels) if panel.lines]
     if not panels:
         return []
-    caption = "Measured over predicted is 1 on the dashed line. A cross is a case that did not fit, at its prediction."
-    return [material.studio.panels(("memory", group.slug, mode), f"Peak memory, {words}", caption, panels)]
+    return [material.studio.panels(("memory", group.slug, mode), f"Peak memory, {words}", "", panels, 3)]
 
 
 def _prediction(group: Group, mode: str) -> Panel:

@@ -95,7 +95,7 @@ def _figures(rows: pd.DataFrame, material: Material) -> list[Figure]:
         panels = [
             _panel(one, str(mode), quantity)
             for mode in here["mode"].sort_values().unique()
-            for quantity in (THROUGHPUT, LATENCY, MEMORY, _LARGEST)
+            for quantity in (LATENCY, MEMORY, _LARGEST, THROUGHPUT)
         ]
         panels = [panel for panel in panels if panel.lines]
         if panels:
@@ -107,6 +107,7 @@ def _figures(rows: pd.DataFrame, material: Material) -> list[Figure]:
                     f"Networks ({named})",
                     "LR-Net beside ResNet; N is the batch, where there are several.",
                     panels,
+                    3,
                 )
             )
     return figures
@@ -123,7 +124,15 @@ def _panel(one: Slice, mode: str, quantity: Quantity) -> Panel:
     lines = [replace(line, joined=False) for line in lines_of(rows, one, quantity)]
     title = f"{mode.replace('_', ' + ')}: {quantity.title}"
     return Panel(
-        title, _AXIS.title, f"{quantity.title} ({quantity.unit})", lines, one.ticks, log_x=False, numeric=False
+        title,
+        _AXIS.title,
+        f"{quantity.title} ({quantity.unit})",
+        lines,
+        one.ticks,
+        log_x=False,
+        numeric=False,
+        # The same times in another unit.
+        aside=quantity is THROUGHPUT,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ..data.parameters import KEYS, implementations
+from ..data.parameters import KEYS
 from ..data.regions import EVERYWHERE, Region, regions
 from ..data.rows import measured
 from ..data.speedups import BASELINE, left_out, mean_ratio, ratios_to_baseline
@@ -33,7 +33,10 @@ def section(material: Material) -> Section:
     speedup = ratios_to_baseline(material.cases, "latency_ms")
     sentences = [_sentence(one, found, speedup) for one in found if one.name == EVERYWHERE]
     more = sentences[_MOST_SENTENCES:]
-    details = [*([Details("In words, for the other settings and modes", more)] if more else []), *_lost(material, found)]
+    details = [
+        *([Details("In words, for the other settings and modes", more)] if more else []),
+        *_lost(material, found),
+    ]
     table = _region_table(material, found)
     return Section("verdict", "Verdict", [*text, *sentences[:_MOST_SENTENCES]], [table], details=details)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
@@ -12,7 +13,7 @@ from ..panels import Panel
 from ..ticks import log_ticks, short
 
 WIDTH, HEIGHT = 380, 252
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 40
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 44
 _LETTER = 6.3
 _AIR = 0.05
 _EDGE = 0.6
@@ -47,15 +48,15 @@ def fitting(values: Iterable[float], start: float, end: float, *, log: bool, lea
     usable = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [1.0]
     low, high = (math.log(value) if log else value for value in (min(usable), max(usable)))
     air = max(_AIR * (high - low), (least - (high - low)) / 2, 1e-3 * abs(high), 1e-9)
-    ends = (low - air, high + air)
-    return Scale(*(map(math.exp, ends) if log else ends), start, end, log)
+    low, high = low - air, high + air
+    return Scale(math.exp(low), math.exp(high), start, end, log) if log else Scale(low, high, start, end)
 
 
 def frame(panel: Panel, x: Scale, y: Scale, width: float, height: float) -> list[Markup]:
     """The grid with what is written at it, and both titles."""
     parts = [Markup('<text class="title" x="2" y="14">{}</text>').format(_heading(panel))]
     rows, columns = [], []
-    for tick in y.ticks():
+    for tick in _within(panel.within, y) if panel.within else y.ticks():
         place = y.at(tick)
         label = f"{tick:.0%}" if panel.share else short(tick)
         rows.append(Markup("M{:g} {:.1f}H{:g}").format(LEFT, place, width - RIGHT))
@@ -65,12 +66,18 @@ def frame(panel: Panel, x: Scale, y: Scale, width: float, height: float) -> list
         parts += words
     parts.append(
         Markup('<text class="middle soft" x="{:.1f}" y="{:g}">{}</text>').format(
-            (LEFT + width - RIGHT) / 2, height - 4, shorten(panel.x_title, 60)
+            (LEFT + width - RIGHT) / 2, height - 3, shorten(panel.x_title, 60)
         )
     )
     lines = Markup('<path class="grid" d="{}"/>').format(Markup("").join(rows + columns * panel.numeric))
     base = Markup('<path class="axis" d="M{:g} {:g}V{:g}H{:g}"/>').format(LEFT, TOP, height - BOTTOM, width - RIGHT)
     return [lines, base, *parts]
+
+
+def _within(factor: float, y: Scale) -> list[float]:
+    """1, the ends of the band, and powers of it beyond, as far as the scale reaches."""
+    found = [float(f"{factor**power:.2g}") for power in (-12, -8, -5, -3, -1, 0, 1, 3, 5, 8, 12)]
+    return [tick for tick in found if y.low <= tick <= y.high]
 
 
 def _heading(panel: Panel) -> str:
@@ -89,8 +96,9 @@ def _columns(panel: Panel, x: Scale) -> Iterable[tuple[float, Sequence[Markup]]]
     labels = [shorten(show(value), 16) if panel.ticks else short(float(value or 0)) for value in values]
     room = x.end - x.start
     every = math.ceil(sum(len(label) + 2 for label in labels) * _LETTER / room) if panel.numeric else 1
-    turned = not panel.numeric and sum(len(label) + 2 for label in labels) * _LETTER > room
-    bottom = HEIGHT - BOTTOM + 14
+    nearest = max((len(a) + len(b) + 2 for a, b in pairwise(labels)), default=0) / 2 * _LETTER
+    turned = not panel.numeric and nearest > room / len(labels)
+    bottom = HEIGHT - BOTTOM + 13
     for index, (value, place, label) in enumerate(zip(values, places, labels, strict=True)):
         if index % every or math.isnan(place):
             yield place, ()
@@ -106,7 +114,9 @@ def _columns(panel: Panel, x: Scale) -> Iterable[tuple[float, Sequence[Markup]]]
         if panel.below.get(value):
             below = shorten(panel.below[value], 12)
             words.append(
-                Markup('<text class="middle soft small" x="{:.1f}" y="{:g}">{}</text>').format(place, bottom + 11, below)
+                Markup('<text class="middle soft small" x="{:.1f}" y="{:g}">{}</text>').format(
+                    place, bottom + 10, below
+                )
             )
         yield place, words
 
@@ -147,5 +157,6 @@ def y_scale(panel: Panel, height: float) -> Scale:
 def wrap(label: str, parts: Iterable[Markup], width: float, height: float) -> Markup:
     """The picture as an element with a name for those who do not see it."""
     return Markup(
-        '<svg class="plot" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>'
+        '<svg class="plot" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">'
+        "{}</svg>"
     ).format(width, height, label, Markup("").join(map(escape, parts)))

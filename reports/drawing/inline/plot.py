@@ -17,6 +17,7 @@ from .marks import marker
 _DASHES = ("6 3", "2 2", "7 2 2 2", "9 2 2 2 2 2")
 _TICKED = ("1", "2", "_", "+")
 _SIDE = 0.12
+_ROOM = 10
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def _behind(canvas: _Canvas) -> Iterable[Markup]:
 def _references(canvas: _Canvas) -> Iterable[Markup]:
     """Curves in ink with their names at them, and upright lines."""
     panel = canvas.panel
+    names: list[float] = []
     for index, (name, curve) in enumerate(panel.references.items()):
         points = [canvas.at(x, y) for x, y in zip(curve["x"], curve["y"], strict=True)]
         points = [point for point in points if not any(map(math.isnan, point))]
@@ -77,7 +79,12 @@ def _references(canvas: _Canvas) -> Iterable[Markup]:
             path = canvas.path(canvas.at(x, y) for x, y in zip(curve["x"], curve["y"], strict=True))
             yield Markup('<path class="reference" stroke-dasharray="{}" d="{}"/>').format(dash, path)
         if points:
-            yield _name(name, max(points))
+            # Names of lines stand at their right, those of ticks at their left, and never over one another.
+            x, y = min(points) if name in panel.ticked else max(points)
+            while any(abs(y - taken) < _ROOM for taken in names):
+                y += _ROOM
+            names.append(y)
+            yield _name(name, x, y, "start" if name in panel.ticked else "end")
     for name, value in panel.marks.items():
         place = canvas.x.at(value)
         yield Markup('<path class="reference" stroke-dasharray="1 3" d="M{:.1f} {:g}V{:g}"/>').format(
@@ -86,30 +93,33 @@ def _references(canvas: _Canvas) -> Iterable[Markup]:
         yield Markup('<text class="small soft" x="{:.1f}" y="{:g}">{}</text>').format(place + 3, TOP + 8, name)
 
 
-def _name(name: str, end: tuple[float, float]) -> Markup:
-    """A curve's name above its right end."""
-    x, y = min(end[0], WIDTH - RIGHT), max(TOP + 6.0, end[1] - 5)
-    return Markup('<text class="end small soft" x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, name)
+def _name(name: str, x: float, y: float, side: str) -> Markup:
+    """A curve's name above a point of it."""
+    x, y = min(x, WIDTH - RIGHT), max(TOP + 6.0, y - 5)
+    return Markup('<text class="{} small soft" x="{:.1f}" y="{:.1f}">{}</text>').format(side, x, y, name)
 
 
 def _line(canvas: _Canvas, line: Line, look: Look, shift: float) -> Markup:
-    """One implementation's part: band or whiskers, the way to the roof, line or fit, markers and crosses."""
+    """One implementation's part: band or whiskers, the way to the roof, line, markers and crosses."""
     panel, points = canvas.panel, line.points
     at = [canvas.at(x, y, shift) for x, y in zip(points["x"], points["y"], strict=True)]
     joined = panel.numeric and line.joined
     parts: list[Markup] = []
-    if "low" in points and not line.fit:
-        low, high = ([canvas.at(x, y, shift) for x, y in zip(points["x"], points[end], strict=True)] for end in ("low", "high"))
+    if "low" in points:
+        low, high = (
+            [canvas.at(x, y, shift) for x, y in zip(points["x"], points[end], strict=True)] for end in ("low", "high")
+        )
         if joined and len(points) > 1:
             parts.append(Markup('<path class="band" d="{}"/>').format(canvas.path([*low, *reversed(high)])))
         else:
             parts.append(_upright(canvas, low, high, "whisker"))
     if "roof" in points:
-        parts.append(_upright(canvas, at, [canvas.at(x, y) for x, y in zip(points["x"], points["roof"], strict=True)], "way"))
+        parts.append(
+            _upright(canvas, at, [canvas.at(x, y) for x, y in zip(points["x"], points["roof"], strict=True)], "way")
+        )
     dash = Markup(' stroke-dasharray="4 3"') if look.line == "--" else ""
-    if line.fit or joined:
-        ends = [canvas.at(x, y) for x, y in zip(*line.fit, strict=True)] if line.fit else at
-        parts.append(Markup('<path class="line"{} d="{}"/>').format(dash, canvas.path(ends)))
+    if joined:
+        parts.append(Markup('<path class="line"{} d="{}"/>').format(dash, canvas.path(at)))
     parts += [
         _point(look.marker, place, _told(panel, line.name, row))
         for place, row in zip(at, points.to_dict("records"), strict=True)
@@ -140,4 +150,5 @@ def _told(panel: Panel, name: str, row: Mapping[Any, Any]) -> str:
     value = f"{row['y']:.0%}" if panel.share else f"{show(row['y'])} {unit}".rstrip()
     low, high = row.get("low"), row.get("high")
     sure = f" ({show(low)} to {show(high)})" if low is not None and not (pd.isna(low) or pd.isna(high)) else ""
-    return f"{shorten(name, 40)}, {show(row['x'])}: {value}{sure}"
+    roof = f", {row['y'] / row['roof']:.0%} of the roof" if row.get("roof") and not pd.isna(row["roof"]) else ""
+    return f"{shorten(name, 40)}, {show(row['x'])}: {value}{sure}{roof}"

@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bench.results.columns import PARAMETERS, Row
 from tests.support.report_pages import outline_of, page_of
 from tests.support.report_rows import MakeRun, case
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def leave_profile(run: Path, number: int, row: Row) -> None:

@@ -1,5 +1,7 @@
 """Shares of the bound and the roofline of a made-up GPU, against what was put in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,8 @@ def test_what_is_above_the_bound_is_called_a_fault(gpu: Material) -> None:
 
 
 def test_roofs_say_where_they_are_from(gpu: Material) -> None:
-    (text,) = [text for text in bounds.section(gpu).paragraphs if text.startswith("Roofs of")]
+    (details,) = bounds.section(gpu).details
+    (text,) = [text for text in details.paragraphs if text.startswith("Roofs of")]
     assert "bandwidth is measured by doctor" in text
     assert "exponentials is the data sheet's" in text
 
@@ -38,9 +41,14 @@ def test_shares_of_the_bound_in_numbers(gpu: Material) -> None:
 
 
 def test_the_roofline_has_all_four_bounds(gpu: Material) -> None:
-    (figure,) = [one for one in bounds.section(gpu).figures if one.name == "roofline_operator-bfloat16-cold_forward"]
+    (figure,) = [one for one in bounds.section(gpu).figures if one.name == "roofline_operator-bfloat16-cold"]
+    figure = replace(figure, data=figure.data[figure.data["panel"] == "forward"])
     names = set(figure.data["line"])
     assert {"memory", "arithmetic", "exponentials", "instruction issue", "triton", "unfold"} <= names
     memory_roof = figure.data[figure.data["line"] == "memory"]
     # FLOP per byte times bytes per second.
     assert (memory_roof["y"] / memory_roof["x"]).to_list() == pytest.approx([4.1, 4.1])
+    # The way up to the roof is to where all of the bound is reached.
+    points = figure.data[figure.data["line"] == "triton"]
+    shares = gpu.cases.loc[gpu.cases["implementation"] == "triton", "bound_fraction"].dropna().astype(float)
+    assert {round(float(share), 6) for share in points["y"] / points["roof"]} <= {round(share, 6) for share in shares}
