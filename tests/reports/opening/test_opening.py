@@ -93,6 +93,6 @@ def test_how_far_to_trust(make_run: MakeRun, doctor: object, row: dict[str, floa
 
 def test_nothing_measured_has_a_first_screen(make_run: MakeRun) -> None:
     for name, rows in (("none", []), ("lost", [failed("error", "no")])):
-        found = opening(material_from(lambda rows, name=name: make_run(rows, name), rows))  # type: ignore[misc]
+        found = opening(material_from(lambda rows, name=name: make_run(rows, name), rows))
         assert (found.hero, list(found.tiles)) == (None, [])
     assert facts(material_from(lambda rows: make_run(rows, "bare", {}), [])) == ["run"]

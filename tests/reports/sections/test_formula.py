@@ -24,7 +24,8 @@ def test_residuals_are_drawn_along_each_axis(make_run: MakeRun) -> None:
     # 100 between m = 1 and 16, at one cost.
     assert along[1] / along[16] == pytest.approx(100, rel=0.01)
     assert set(data["panel"]) == {"cost", "channels", "m"}
+    # The one case that is 100 times off lifts the line to 100^(1/7), 1.9 times all others.
     (sentence,) = [text for text in section.paragraphs if text.startswith("unfold")]
-    assert sentence == "unfold: the paper's formula is within 1.5× in 5 of 7 cases, and farthest off along m (99.8×)."
+    assert sentence == "unfold: the paper's formula is within 1.5× in 0 of 7 cases, and farthest off along m (99.8×)."
     (why,) = section.details[1].paragraphs
     assert "sharing a weight saves more" in why
