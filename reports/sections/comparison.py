@@ -54,7 +54,7 @@ def section(material: Material) -> Section:
 
 def judge(a: ReportedRun, b: ReportedRun) -> Comparison | str:
     """The comparison of two runs, or a sentence on why there is none."""
-    command = f"`python -m bench compare {a.path} {b.path}`"
+    command = f"`python -m bench compare {a.argument} {b.argument}`"
     if max(len(a.rows), len(b.rows)) > _MOST_PAIRS:
         return f"{b.name} is not compared with {a.name} here, more than {_MOST_PAIRS} cases take long: {command}."
     try:

@@ -28,6 +28,8 @@ def section(material: Material) -> Section:
     """Sentences on what is fastest where, and one table."""
     text = _measured(material.cases)
     found = regions(material.groups)
+    if not found and (material.cases["status"] == "ok").any():
+        return Section("verdict", "Verdict", [*text, "No operator or layer was timed: see the networks."])
     if not found:
         return Section("verdict", "Verdict", text, empty=_EMPTY)
     speedup = ratios_to_baseline(material.cases, "latency_ms")

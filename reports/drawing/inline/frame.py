@@ -14,7 +14,8 @@ from ..ticks import log_ticks, short
 
 WIDTH, HEIGHT = 380, 252
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 44
-_LETTER = 6.3
+# About how wide a letter is, and at most.
+_LETTER, _WIDE = 6.3, 7.0
 _AIR = 0.05
 _EDGE = 0.6
 
@@ -96,7 +97,7 @@ def _columns(panel: Panel, x: Scale) -> Iterable[tuple[float, Sequence[Markup]]]
     labels = [shorten(show(value), 16) if panel.ticks else short(float(value or 0)) for value in values]
     room = x.end - x.start
     every = math.ceil(sum(len(label) + 2 for label in labels) * _LETTER / room) if panel.numeric else 1
-    nearest = max((len(a) + len(b) + 2 for a, b in pairwise(labels)), default=0) / 2 * _LETTER
+    nearest = max((len(a) + len(b) + 2 for a, b in pairwise(labels)), default=0) / 2 * _WIDE
     turned = not panel.numeric and nearest > room / len(labels)
     bottom = HEIGHT - BOTTOM + 13
     for index, (value, place, label) in enumerate(zip(values, places, labels, strict=True)):

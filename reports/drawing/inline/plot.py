@@ -90,13 +90,13 @@ def _references(canvas: _Canvas) -> Iterable[Markup]:
         yield Markup('<path class="reference" stroke-dasharray="1 3" d="M{:.1f} {:g}V{:g}"/>').format(
             place, TOP, HEIGHT - BOTTOM
         )
-        yield Markup('<text class="small soft" x="{:.1f}" y="{:g}">{}</text>').format(place + 3, TOP + 8, name)
+        yield Markup('<text class="small name" x="{:.1f}" y="{:g}">{}</text>').format(place + 3, TOP + 8, name)
 
 
 def _name(name: str, x: float, y: float, side: str) -> Markup:
     """A curve's name above a point of it."""
-    x, y = min(x, WIDTH - RIGHT), max(TOP + 6.0, y - 5)
-    return Markup('<text class="{} small soft" x="{:.1f}" y="{:.1f}">{}</text>').format(side, x, y, name)
+    place = (x + 6 if side == "start" else min(x, WIDTH - RIGHT), max(TOP + 6.0, y - 5))
+    return Markup('<text class="{} small name" x="{:.1f}" y="{:.1f}">{}</text>').format(side, *place, name)
 
 
 def _line(canvas: _Canvas, line: Line, look: Look, shift: float) -> Markup:
