@@ -19,9 +19,10 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture for a page: its `<svg>`, and whether it is for those who open it."""
+    """A picture for a page: its `<svg>`, whose lines are in it, and whether it is for those who open it."""
 
     svg: str
+    lines: tuple[str, ...] = ()
     aside: bool = False
 
 

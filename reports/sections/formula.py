@@ -38,6 +38,7 @@ _CAPTION = (
     "Fits in each mode. “Along” an axis: the largest over the least of measured over predicted as that axis alone "
     "moves; 1 is a formula that has the axis right."
 )
+_WHERE = "where it stops predicting"
 _RATIO = "measured / predicted"
 # More points of a line than this hide one another.
 _MOST_POINTS = 120
@@ -58,12 +59,13 @@ def section(material: Material) -> Section:
     figures, rest = material.studio.limited(drawn, _MOST_FIGURES)
     text = [_TEXT, *_sentences(found), *rest]
     how = [_PAPER, _FITTED, *([_OPERATOR] if any(fit.group.scope == "operator" for fit in found) else [])]
+    table = _table(found)
     why = [
-        f"{fit.group.label}, {fit.mode.replace('_', ' + ')}, {fit.implementation}, {fit.formula}: {failing(fit)}"
-        for fit in found
+        f"{fit.group.label}, {fit.mode.replace('_', ' + ')}, {fit.implementation}, {fit.formula}: {text}"
+        for fit, text in zip(found, table.frame[_WHERE], strict=True)
     ]
     details = [Details("What is fitted, and how", how), Details("Where each fit stops predicting, and why", why)]
-    return Section("formula", "The paper's formula", text, [_table(found)], figures, "", details, "The fits in numbers")
+    return Section("formula", "The paper's formula", text, [table], figures, "", details, "The fits in numbers")
 
 
 def _sentences(found: Sequence[Fit]) -> Iterator[str]:
@@ -94,11 +96,11 @@ def _table(found: Sequence[Fit]) -> Table:
                 f"along {name.replace('_', ' ')}": fit.residuals[name].spread if name in fit.residuals else None
                 for name in axes
             },
-            "where it stops predicting": failing(fit),
+            _WHERE: failing(fit),
         }
         for fit in found
     ]
-    return replace(placed("fits", _CAPTION, pd.DataFrame(rows)), aside=frozenset({"where it stops predicting"}))
+    return replace(placed("fits", _CAPTION, pd.DataFrame(rows)), aside=frozenset({_WHERE}))
 
 
 def _figures(group: Group, mode: str, found: Sequence[Fit], material: Material) -> list[Figure]:

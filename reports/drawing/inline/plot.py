@@ -48,7 +48,7 @@ def plot(panel: Panel, looks: Mapping[str, Look], label: str) -> Plot:
     for index, line in enumerate(panel.lines):
         shift = 0.0 if panel.numeric else _SIDE * (index - (len(panel.lines) - 1) / 2)
         parts.append(_line(canvas, line, looks[line.name], shift))
-    return Plot(wrap(label, parts, WIDTH, HEIGHT), panel.aside)
+    return Plot(wrap(label, parts, WIDTH, HEIGHT), tuple(line.name for line in panel.lines), panel.aside)
 
 
 def _behind(canvas: _Canvas) -> Iterable[Markup]:
