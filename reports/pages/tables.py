@@ -91,7 +91,7 @@ class View:
 
     def _cells(self, name: str, values: list[Value]) -> tuple[list[str], list[Look | None], list[int]]:
         texts = [show(value) for value in values]
-        keys = [self.looks.get(text.partition(",")[0]) for text in texts]
+        keys = [self.looks.get(text) or self.looks.get(text.partition(", ")[0]) for text in texts]
         return texts, keys, [_tint(value) if name in self.table.tinted else 0 for value in values]
 
     def packed(self) -> str:

@@ -12,10 +12,10 @@ from ..data.slices import Group, Slice
 from ..data.speedups import mean_ratio
 from ..drawing.figures import Quantity, by_importance, panel_of
 from ..drawing.panels import Panel
+from ..drawing.roofline import roofline
 from ..report import Details, Figure, Section, Table
 from ..style import counted
 from .material import Material
-from .roofline import roofline
 from .rows import placed
 
 _EMPTY = "No case has a bound: they are known for GPUs. To fill this: `python -m bench run stages` on one."

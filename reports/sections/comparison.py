@@ -18,6 +18,7 @@ from .material import Material
 
 _EMPTY = "This is one run. To fill this: `python -m reports RUN RUN --out DIR`."
 _CASE = ["scope", *(name for name in COORDINATES if name not in SETTING), *SETTING, "mode", "implementation"]
+_FIRST = ("verdict", "implementation", "mode", "A (ms)", "B (ms)", "B/A")
 _KEYS = ["scope", *SETTING, "mode", "implementation"]
 _SIDES = (
     "Latencies side by side in ms: geometric means over the cases that every run has a time for; of different devices "
@@ -91,7 +92,7 @@ def _pairs(judged: Comparison, run: ReportedRun, number: int) -> Table:
     caption = f"B is {run.name}, A the first run; verdicts of yardsticks are in brackets, and decide nothing."
     frame = pd.DataFrame(rows)
     folding = frozenset(frame.columns) - {"verdict", "implementation", "mode"}
-    return Table(f"compare{number}", caption, frame, folding, browsable=True)
+    return Table(f"compare{number}", caption, frame, folding, browsable=True, first=_FIRST)
 
 
 def _figures(judged: Comparison, material: Material, run: ReportedRun, number: int) -> list[Figure]:

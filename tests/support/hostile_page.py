@@ -15,7 +15,7 @@ from reports.style import looks
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-HOSTILE = "<script>window.harmed = true</script>"
+HOSTILE = "<script>window.harmed = true</script>, a name longer than a phone is wide"
 LOOKS = looks(["unfold", "triton", HOSTILE])
 _OWN = re.compile(r"(data|blob|file):")
 

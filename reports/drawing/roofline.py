@@ -9,7 +9,7 @@ import pandas as pd
 from ..data.parameters import PROBLEM, implementations
 from ..data.rows import measured
 from ..data.slices import Group
-from ..drawing.panels import Line, Panel
+from .panels import Line, Panel
 
 # The columns that hold each bound, and its name in the legend.
 BOUNDS: Mapping[str, str] = {
