@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from .data.environments import differences
 from .data.rows import ReportedRun
-from .drawing.canvas import draw_all
-from .report import Figure, Report, Section
+from .opening.facts import title
+from .opening.opening import opening
+from .report import Figure, Report
 from .sections import (
     axes,
     bounds,
@@ -27,25 +28,22 @@ _SECTIONS = (verdict, axes, formula, bounds, memory, maps, networks, yardsticks,
 
 
 def assemble(runs: Sequence[ReportedRun]) -> Report:
-    """The report of the runs, its figures drawn."""
-    sections = _sections(material_of(runs))
-    drawn = iter(draw_all([figure for section in sections for figure in section.figures]))
-    sections = [replace(section, figures=[next(drawn) for _ in section.figures]) for section in sections]
-    return Report(f"Local relation layer: {', '.join(run.name for run in runs)}", sections, _warnings(runs))
+    """The report of the runs."""
+    return _report(material_of(runs))
 
 
 def all_figures(runs: Sequence[ReportedRun]) -> dict[str, Figure]:
-    """Every figure of the report by its name, those that the page leaves out among them, none drawn yet."""
-    return {figure.name: figure for section in _sections(material_of(runs, whole=True)) for figure in section.figures}
+    """Every figure of the report by its name, those that the page leaves out among them."""
+    return {figure.name: figure for figure in _report(material_of(runs, whole=True)).figures}
 
 
-def _sections(material: Material) -> list[Section]:
+def _report(material: Material) -> Report:
+    first = opening(material)
     sections = [module.section(material) for module in _SECTIONS]
-    figures = [figure for section in sections for figure in section.figures]
-    return [
-        replace(one, tables=[*one.tables, trust.command_table(figures)]) if one.id == "trust" and figures else one
-        for one in sections
-    ]
+    whole = Report(title(material), sections, _warnings(material.runs), material.studio.looks, first)
+    commands = [trust.command_table(whole.figures)] if whole.figures else []
+    sections = [replace(one, tables=[*one.tables, *commands]) if one.id == "trust" else one for one in sections]
+    return replace(whole, sections=sections)
 
 
 def _warnings(runs: Sequence[ReportedRun]) -> list[str]:

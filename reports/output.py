@@ -6,11 +6,12 @@ from pathlib import Path
 from .assembly import all_figures, assemble
 from .data.profiles import with_profiles
 from .data.rows import ReportedRun
+from .drawing.canvas import draw_all
 from .errors import OutputError
 from .pages.html import render
 from .pages.markdown import markdown
 from .replacing import replacement, require_replaceable
-from .report import Figure, Report, Table
+from .report import Drawn, Figure, Report, Table
 
 _ENTRIES = frozenset({"index.html", "plots", "report.md", "tables"})
 # No measurement has more.
@@ -52,7 +53,9 @@ def write_one_figure(runs: Sequence[ReportedRun], name: str, out: Path) -> dict[
     if name not in figures:
         raise OutputError(f"the report has no figure {name!r}: it has {', '.join(figures) or 'none'}")
     (out / "plots").mkdir(parents=True, exist_ok=True)
-    return {path.suffix[1:]: path for path in _write_figure(figures[name], out / "plots")}
+    return {
+        path.suffix[1:]: path for path in _write_figure(figures[name], figures[name].drawing.drawn(), out / "plots")
+    }
 
 
 def write_files(report: Report, folder: Path) -> None:
@@ -60,17 +63,17 @@ def write_files(report: Report, folder: Path) -> None:
     plots, tables = folder / "plots", folder / "tables"
     plots.mkdir()
     tables.mkdir()
-    for figure in report.figures:
-        _write_figure(figure, plots)
+    figures = report.figures
+    for figure, drawn in zip(figures, draw_all([figure.drawing for figure in figures]), strict=True):
+        _write_figure(figure, drawn, plots)
     for table in report.tables:
         _write_table(table, tables)
     (folder / "report.md").write_text(markdown(report), encoding="utf-8")
     (folder / "index.html").write_text(render(report), encoding="utf-8")
 
 
-def _write_figure(figure: Figure, folder: Path) -> list[Path]:
+def _write_figure(figure: Figure, drawn: Drawn, folder: Path) -> list[Path]:
     """Write a figure as NAME.svg and NAME.png, and its numbers as NAME.csv."""
-    drawn = figure.drawing.drawn()
     paths = [folder / f"{figure.name}.{ending}" for ending in ("svg", "png", "csv")]
     paths[0].write_text(drawn.vector, encoding="utf-8")
     paths[1].write_bytes(drawn.pixels)

@@ -28,13 +28,14 @@ LOOKS = {
     "unfold": Look("#7d828a", "o"),
     "chunked": Look("#2f7fc4", "s"),
     "compiled": Look("#cc7f00", "^"),
+    "native": Look("#d14b3a", ">"),
     "triton": Look("#009e73", "D"),
     "flex": Look("#b8609f", "v"),
 }
 _OTHER = tuple(Look("#9aa0a8", marker, "--", " (yardstick)") for marker in ("x", "+", "1", "2", "3", "4"))
 _SPARE = tuple(
     Look(colour, marker, "--")
-    for marker, colour in product(("P", "X", "<", ">", "h", "p"), ("#d5552b", "#6a6fd8", "#8f7a3a", "#2b9aa3"))
+    for marker, colour in product(("P", "X", "<", "h", "p"), ("#6a6fd8", "#8f7a3a", "#2b9aa3", "#a85566"))
 )
 
 
@@ -56,7 +57,7 @@ def looks(names: Iterable[str], yardsticks: Iterable[str] = ()) -> dict[str, Loo
 
 
 def show(value: Value) -> str:
-    """A value for people: four significant digits, and an en dash for what was not measured."""
+    """A value for people: three significant digits, and an en dash for what was not measured."""
     if value is None or value == "":
         return "–"
     if isinstance(value, str):
@@ -64,8 +65,8 @@ def show(value: Value) -> str:
     if isinstance(value, int) and abs(value) < 1_000_000:
         return str(value)
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{value:.3e}"
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:.2e}"
 
 
 def times(ratio: float) -> str:

@@ -31,6 +31,12 @@ class ReportedRun:
     environment: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def argument(self) -> str:
+        """Its folder as a command of the report names it: from the current folder on where it is in there."""
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+
 
 def load_runs(paths: Sequence[Path]) -> list[ReportedRun]:
     """Read the run folders, each under a name of its own.

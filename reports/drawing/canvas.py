@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
-from ..report import Drawing, Drawn, Figure
+from ..report import Drawing, Drawn
 from ..style import GRID, INK, PAPER
 
 _DPI = 110
@@ -64,17 +63,14 @@ def render(size: tuple[float, float], fill: Callable[[Canvas], None]) -> Drawn:
     return Drawn(_themed(text.getvalue()), pixels.getvalue())
 
 
-def draw_all(figures: Sequence[Figure]) -> list[Figure]:
-    """The figures, drawn; many of them in several processes."""
-    drawings = [figure.drawing for figure in figures]
+def draw_all(drawings: Sequence[Drawing]) -> list[Drawn]:
+    """The drawings as files; many of them in several processes."""
     workers = min(_MOST_PROCESSES, os.cpu_count() or 1)
     if len(drawings) < _WORTH_PROCESSES or workers < 2:
-        drawn = [drawing.drawn() for drawing in drawings]
-    else:
-        # Spawned, not forked: the libraries that drew so far may hold threads and locks.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            drawn = list(pool.map(_drawn, drawings, chunksize=2))
-    return [replace(figure, drawing=drawing) for figure, drawing in zip(figures, drawn, strict=True)]
+        return [drawing.drawn() for drawing in drawings]
+    # Spawned, not forked: the libraries that drew so far may hold threads and locks.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_drawn, drawings, chunksize=2))
 
 
 def _drawn(drawing: Drawing) -> Drawn:

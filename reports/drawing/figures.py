@@ -1,6 +1,5 @@
 """Figures from groups of rows: their panels, file names, captions, words for those who do not see them, and numbers."""
 
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,8 +11,9 @@ import pandas as pd
 from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..report import Drawing, Figure
-from ..style import Look, Value, shorten, show
-from .plots import Line, Panel, Panels
+from ..style import Look, shorten, show
+from .panels import Line, Panel, in_words
+from .plots import Panels
 
 Band = Callable[[pd.DataFrame], dict[str, pd.Series]]
 _LONGEST_ALT = 1200
@@ -71,9 +71,9 @@ class Studio:
     ) -> Figure:
         """A figure of the panels, its file named after `parts`."""
         beside = any(self.looks[line.name].note for panel in panels for line in panel.lines)
-        words = shorten(f"{title}. {'. '.join(map(_panel_in_words, panels))}.", _LONGEST_ALT)
+        words = shorten(f"{title}. {'. '.join(map(in_words, panels))}.", _LONGEST_ALT)
         drawing = Panels(panels, self.looks, columns)
-        return self.figure(parts, (title, caption + _BESIDE * beside, words), drawing, data_of(panels))
+        return self.figure(parts, (title, (caption + _BESIDE * beside).strip(), words), drawing, data_of(panels))
 
     def figure(self, parts: Sequence[str], texts: tuple[str, str, str], drawing: Drawing, data: pd.DataFrame) -> Figure:
         """A figure with its title, caption and words."""
@@ -139,9 +139,10 @@ def lines_of(rows: pd.DataFrame, one: Slice, quantity: Quantity) -> list[Line]:
     return lines
 
 
-def missing(one: Slice, mode: str) -> str:
-    """Which points of the slice a mode lacks, and why."""
-    rows = one.rows[one.rows["mode"] == mode]
+def missing(one: Slice, mode: str, group: Group) -> str:
+    """Which points of the slice a mode lacks, and why; not of what was measured nowhere in the group."""
+    somewhere = group.rows.loc[group.rows["status"] == "ok", "implementation"].unique()
+    rows = one.rows[(one.rows["mode"] == mode) & one.rows["implementation"].isin(somewhere)]
     gaps = [gap for name, its in rows.groupby("implementation", observed=True) for gap in _gaps(one, str(name), its)]
     return f" Missing: {'; '.join(gaps)}." if gaps else ""
 
@@ -155,18 +156,3 @@ def _gaps(one: Slice, name: str, rows: pd.DataFrame) -> list[str]:
             values = sorted(set(one.along[failed.index]), key=[*one.ticks, ""].index)
             gaps.append(f"{shorten(name, 40)} at {', '.join(map(show, values))} ({status})")
     return gaps
-
-
-def _panel_in_words(panel: Panel) -> str:
-    """The panel in words: each line's first and last value."""
-    ends = [f"{shorten(line.name, 40)} {_ends(line.points)}" for line in panel.lines if len(line.points)]
-    return f"{panel.title}, {panel.y_title} against {panel.x_title}: {'; '.join(ends)}"
-
-
-def _ends(points: pd.DataFrame) -> str:
-    values: list[tuple[Value, float]] = list(zip(points["x"], points["y"], strict=True))
-    (first, y), (last, end) = values[0], values[-1]
-    if len(values) == 1:
-        return f"{show(y)} at {show(first)}"
-    change = "" if math.isclose(end, y, rel_tol=0.05) else f", {'up' if end > y else 'down'}"
-    return f"{show(y)} at {show(first)} to {show(end)} at {show(last)}{change}"

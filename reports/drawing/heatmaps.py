@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure as Canvas
 
-from ..report import Drawing, Drawn
+from ..report import Drawing, Drawn, Plot
 from ..style import INK, shorten, show, times
 from .canvas import render
+from .inline.heatmap import heatmap
 
 _COLUMNS = 2
 _CELL_IN, _MARGIN_IN = 0.6, 1.5
@@ -46,6 +47,14 @@ class Heatmaps(Drawing):
                 cell.set_visible(False)
 
         return render((width, height), fill)
+
+    def inline(self) -> list[Plot]:
+        """A picture of each map, on the same scale of colours."""
+        reach = self._reach()
+        return [
+            Plot(heatmap(frame, (title, self.x_title, self.y_title), _COLOURS, reach))
+            for title, frame in self.maps.items()
+        ]
 
     def _reach(self) -> float:
         """The largest |log2| of a speed-up, at least 1."""

@@ -1,19 +1,21 @@
-"""Drawing: small multiples of panels with lines, points and bands."""
+"""Drawing: small multiples of panels, as files."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
-from ..report import Drawing, Drawn
-from ..style import INK, Look, Value, shorten, show
+from ..report import Drawing, Drawn, Plot
+from ..style import GRID, INK, Look, shorten, show
 from .canvas import render
+from .inline.plot import plot
+from .panels import Line, Panel, in_words
+from .ticks import log_ticks, short
 
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 4.3, 2.75
 _LEGEND_ROW_IN = 0.2
@@ -21,43 +23,6 @@ _CHARACTERS_PER_IN = 12
 _MARK: Mapping[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}
 _TICKS = ("1", "2", "_", "+")
 _REFERENCES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-
-
-@dataclass(frozen=True)
-class Line:
-    """One implementation's points in a panel: x, y, and low and high where it has a band.
-
-    `fit` is a curve of the same colour through points that are not joined. `lost` are x and y of cases without a
-    number, drawn as crosses.
-    """
-
-    name: str
-    points: pd.DataFrame
-    fit: tuple[pd.Series, pd.Series] | None = None
-    joined: bool = True
-    lost: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"x": [], "y": []}))
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One set of axes. `ticks` are the values of x, or empty for a plain logarithmic axis.
-
-    A `share` is drawn from 0 with a line at 1, all else on a logarithmic axis. `below` is a word under a tick. `marks`
-    are upright lines, and `references` curves in ink, those in `ticked` points, each with what it is called.
-    """
-
-    title: str
-    x_title: str
-    y_title: str
-    lines: list[Line]
-    ticks: list[Value]
-    log_x: bool
-    numeric: bool = True
-    share: bool = False
-    below: Mapping[Value, str] = field(default_factory=dict)
-    marks: Mapping[str, float] = field(default_factory=dict)
-    references: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    ticked: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -69,9 +34,10 @@ class Panels(Drawing):
     columns: int = 2
 
     def drawn(self) -> Drawn:
-        """The panels, drawn; the legend stands above them."""
-        rows = math.ceil(len(self.panels) / self.columns)
-        columns = min(self.columns, len(self.panels))
+        """The panels that are not aside, drawn; the legend stands above them."""
+        panels = self._first
+        rows = math.ceil(len(panels) / self.columns)
+        columns = min(self.columns, len(panels))
         handles = self._handles()
         width = _PANEL_WIDTH_IN * max(columns, 1.6)
         longest = max((len(label) for label in handles), default=1)
@@ -80,7 +46,7 @@ class Panels(Drawing):
 
         def fill(figure: Canvas) -> None:
             cells = figure.subplots(rows, columns, squeeze=False).flat
-            for panel, cell in zip(self.panels, cells, strict=False):
+            for panel, cell in zip(panels, cells, strict=False):
                 _draw_panel(cell, panel, self.looks)
             for cell in cells:
                 cell.set_visible(False)
@@ -88,13 +54,21 @@ class Panels(Drawing):
 
         return render((width, _PANEL_HEIGHT_IN * rows + legend + 0.15), fill)
 
+    def inline(self) -> list[Plot]:
+        """A picture of each panel for a page, whose legend they share."""
+        return [plot(panel, self.looks, in_words(panel)) for panel in self.panels]
+
+    @property
+    def _first(self) -> list[Panel]:
+        return [panel for panel in self.panels if not panel.aside] or list(self.panels)
+
     def _handles(self) -> dict[str, Line2D]:
         """What the legend shows for each label."""
-        names = dict.fromkeys(line.name for panel in self.panels for line in panel.lines)
+        names = dict.fromkeys(line.name for panel in self._first for line in panel.lines)
         handles = {shorten(name, 24) + self.looks[name].note: _handle(self.looks[name]) for name in names}
-        if any(len(line.lost) for panel in self.panels for line in panel.lines):
+        if any(len(line.lost) for panel in self._first for line in panel.lines):
             handles["out of memory"] = Line2D([], [], color=INK, marker="x", linestyle="none", markersize=7)
-        for panel in self.panels:
+        for panel in self._first:
             handles |= {name: Line2D([], [], **_MARK) for name in panel.marks}
             handles |= {name: Line2D([], [], **_reference(panel, index)) for index, name in enumerate(panel.references)}
         return handles
@@ -120,13 +94,16 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         _draw_line(axes, panel, line, looks[line.name], shift)
     for index, curve in enumerate(panel.references.values()):
         axes.plot(curve["x"], curve["y"], zorder=1.5, **_reference(panel, index))
+    if panel.within:
+        axes.axhspan(1 / panel.within, panel.within, color=GRID, alpha=0.5, linewidth=0)
+    if panel.level:
+        axes.axhline(panel.level, color=INK, linewidth=1)
     axes.set_title(shorten(panel.title, 60), loc="left")
     axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
     axes.grid(visible=True, linewidth=0.6)
     axes.set_axisbelow(True)
     if panel.share:
         most = max((line.points["y"].max() for line in panel.lines), default=1.0)
-        axes.axhline(1, color=INK, linewidth=1)
         axes.set_ylim(0, max(1.08, 1.1 * most))
     _set_ticks(axes, panel)
     for place in panel.marks.values():
@@ -134,80 +111,52 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
 
 
 def _draw_line(axes: Axes, panel: Panel, line: Line, look: Look, shift: float) -> None:
-    x = line.points["x"].map(_places(panel)).astype(float) + shift
+    x = line.points["x"].map(panel.place).astype(float) + shift
     axes.plot(
         x,
         line.points["y"],
         color=look.colour,
         marker=look.marker,
-        linestyle=look.line if panel.numeric and line.joined and not line.fit else "none",
+        linestyle=look.line if panel.numeric and line.joined else "none",
         linewidth=1.6,
-        markersize=4 if line.fit else 5,
-        alpha=0.75 if line.fit else 1,
+        markersize=5,
     )
-    if line.fit:
-        axes.plot(*line.fit, color=look.colour, linestyle=look.line, linewidth=1.2)
-    elif "low" in line.points:
+    if "low" in line.points:
         band = (x, line.points["low"], line.points["high"])
         if panel.numeric and line.joined:
             axes.fill_between(*band, color=look.colour, alpha=0.22, linewidth=0)
         else:
             axes.vlines(*band, color=look.colour, linewidth=1.6)
+    if "roof" in line.points:
+        axes.vlines(x, line.points["y"], line.points["roof"], color=look.colour, linewidth=0.8, alpha=0.5)
     if len(line.lost):
-        lost = line.lost["x"].map(_places(panel)).astype(float) + shift
+        lost = line.lost["x"].map(panel.place).astype(float) + shift
         axes.plot(
             lost, line.lost["y"], color=look.colour, marker="x", markersize=8, markeredgewidth=2, linestyle="none"
         )
 
 
-def _places(panel: Panel) -> Callable[[Value], float]:
-    """Where a value is on the x axis: itself, or its rank among the values that are no numbers."""
-    if panel.numeric:
-        return lambda value: float(value) if isinstance(value, int | float) else math.nan
-    return lambda value: float(panel.ticks.index(value))
-
-
 def _set_ticks(axes: Axes, panel: Panel) -> None:
-    plain = FuncFormatter(lambda value, _: _short(value))
+    plain = FuncFormatter(lambda value, _: short(value))
     if panel.share:
         axes.yaxis.set(major_locator=MaxNLocator(6), major_formatter=PercentFormatter(1, decimals=0))
     else:
-        axes.yaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_ylim())), major_formatter=plain)
+        axes.yaxis.set(major_locator=FixedLocator(log_ticks(*axes.get_ylim())), major_formatter=plain)
     axes.yaxis.set_minor_locator(NullLocator())
     if not panel.ticks:
-        axes.xaxis.set(major_locator=FixedLocator(_log_ticks(*axes.get_xlim())), major_formatter=plain)
+        axes.xaxis.set(major_locator=FixedLocator(log_ticks(*axes.get_xlim())), major_formatter=plain)
         axes.xaxis.set_minor_locator(NullLocator())
         return
     every = math.ceil(len(panel.ticks) / 9)
     shown = panel.ticks[::every]
-    place = _places(panel)
     labels = [shorten(show(value), 16) for value in shown]
     words = [
         f"{label}\n{panel.below[value]}" if panel.below else label for label, value in zip(labels, shown, strict=True)
     ]
-    axes.set_xticks([place(value) for value in shown], words)
+    axes.set_xticks([panel.place(value) for value in shown], words)
     if sum(map(len, labels)) > _PANEL_WIDTH_IN * _CHARACTERS_PER_IN:
         axes.tick_params("x", rotation=20)
     axes.xaxis.set_minor_locator(NullLocator())
     if not panel.numeric:
         axes.set_xlim(-0.6, len(panel.ticks) - 0.4)
         axes.tick_params("x", labelsize="medium" if len(shown) < 5 else "small")
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis: powers of ten, more between if those are few."""
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1,), (1, 3), (1, 2, 5)):
-        ticks = [factor * 10.0**exponent for exponent in exponents for factor in factors]
-        inside = [tick for tick in ticks if low <= tick <= high]
-        if len(inside) >= 3:
-            return inside[:: math.ceil(len(inside) / 8)]
-    return [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
-
-
-def _short(value: float) -> str:
-    """A tick's number without trailing zeros, large ones with k, M, G or T."""
-    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
-    return f"{value:g}"

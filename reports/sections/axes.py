@@ -22,15 +22,17 @@ from ..drawing.figures import (
     missing,
     panel_of,
 )
-from ..report import Figure, Section
+from ..report import Details, Figure, Section
 from ..style import counted
 from .material import Material
 
-_METRICS = (LATENCY, THROUGHPUT, ARITHMETIC, TRAFFIC, MEMORY)
+_METRICS = (LATENCY, THROUGHPUT, MEMORY)
+# The same times in other units.
+_ASIDE = (ARITHMETIC, TRAFFIC)
 _EMPTY = f"No axis was measured at two values, all else equal. To fill this: `{SUITE} run axes`."
 _TEXT = (
-    "Each figure moves one parameter, all others at the base point, in one mode and one state of the cache. Vertical "
-    "axes are logarithmic: equal distances are equal ratios."
+    "Each row moves one parameter, all others at the base point; axes upward are logarithmic, so that equal distances "
+    f"are equal ratios. {BANDS}"
 )
 # More figures than this make the page slow.
 _MOST_FIGURES = 24
@@ -47,8 +49,9 @@ def section(material: Material) -> Section:
     shown, rest = material.studio.limited(figures, _MOST_FIGURES)
     if not shown:
         return Section("axes", "Axes", empty=_EMPTY)
-    text = [_TEXT, *(_base(group) for group in material.groups if group.slices)]
-    return Section("axes", "Axes", [*text, *rest], figures=shown)
+    bases = [_base(group) for group in material.groups if group.slices]
+    details = [Details("The base point, and what lies off it", bases)] if bases else []
+    return Section("axes", "Axes", [_TEXT, *rest], figures=shown, details=details)
 
 
 def _base(group: Group) -> str:
@@ -60,15 +63,15 @@ def _base(group: Group) -> str:
 
 def _figures(group: Group, one: Slice, mode: str, material: Material) -> list[Figure]:
     words = mode.replace("_", " + ")
-    panels = [panel_of(one, mode, quantity, quantity.title) for quantity in _METRICS]
-    panels = [panel for panel in panels if panel.lines]
+    panels = [panel_of(one, mode, quantity, quantity.title) for quantity in (*_METRICS, *_ASIDE)]
+    panels = [replace(panel, aside=place >= len(_METRICS)) for place, panel in enumerate(panels) if panel.lines]
     if not panels:
         return []
     where, marks = working_set(one, mode, material.devices.get(group.key[0], {}))
     panels = [replace(panel, marks=marks) for panel in panels]
     by = "By problem" if one.axis.name == "problem" else f"Along {one.axis.words}"
     title = f"{by}, {words} ({group.label})"
-    caption = f"{BANDS}{where}{missing(one, mode)}"
+    caption = f"{where}{missing(one, mode, group)}".strip()
     return [material.studio.panels(("axis", group.slug, one.axis.name, mode), title, caption, panels, 3)]
 
 

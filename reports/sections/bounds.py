@@ -4,46 +4,39 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench import SUITE
 
-from ..data.parameters import KEYS, PROBLEM, implementations
+from ..data.parameters import KEYS, implementations
 from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..data.speedups import mean_ratio
 from ..drawing.figures import Quantity, by_importance, panel_of
-from ..drawing.plots import Line, Panel
-from ..report import Figure, Section, Table
+from ..drawing.panels import Panel
+from ..drawing.roofline import roofline
+from ..report import Details, Figure, Section, Table
 from ..style import counted
 from .material import Material
 from .rows import placed
 
-_EMPTY = f"No case has a bound: they are known for GPUs. To fill this, on one: `{SUITE} run stages`."
-_TEXT = (
+_EMPTY = f"No case has a bound: they are known for GPUs. To fill this: `{SUITE} run stages` on one."
+_TEXT = "The least time that the chip needs over the measured time: at 100 % nothing is left to gain."
+_WHAT = (
     "A bound is the least time that the chip needs for a part of the work: moving the least bytes, the float32 "
     "arithmetic, the exponentials, or issuing the instructions that a fused kernel cannot avoid. The largest of the "
-    "four is named under each point, and the curve is that bound over the measured time: at 100 % nothing is left to "
-    "gain."
+    "four is named under each point, and the curve is that bound over the measured time."
+)
+_ROOFLINE = (
+    "A point is a case, and cannot be above the lowest roof over it: the thin line up is what it could still gain. "
+    "Memory and arithmetic are lines, the highest that any case allows; exponentials and issue are ticks."
 )
 _SHARE = Quantity("bound_fraction", "share of the bound", "%")
 _ROOFS = {"copy": "the memory's bandwidth", "fma": "the rate of multiply–adds", "exp": "the rate of exponentials"}
 # A share above 1 by less than this is within what a timer resolves.
-_ABOVE = 1.005
+ABOVE = 1.005
 # More figures than this make the page slow.
 _MOST_FIGURES = 10
-# The columns that hold each bound, and its name in the legend.
-BOUNDS: Mapping[str, str] = {
-    "bound_memory_ms": "memory",
-    "bound_arithmetic_ms": "arithmetic",
-    "bound_exp_ms": "exponentials",
-    "bound_issue_ms": "instruction issue",
-}
-_LINES = ("memory", "arithmetic")
-_MOST_POINTS = 120
-# How far the lines reach beyond the points, to either side.
-_ENDS = np.array([1 / 1.5, 1.5])
 
 
 def section(material: Material) -> Section:
@@ -54,9 +47,10 @@ def section(material: Material) -> Section:
     if table.frame.empty and not shown:
         return Section("bounds", "Bounds", empty=_EMPTY)
     faults = _faults(material.cases)
-    text = [_TEXT] if len(table.frame) else []
-    text += [*_sources(material.devices), *_fault_text(faults), *rest]
-    return Section("bounds", "Bounds", text, [one for one in (table, faults) if len(one.frame)], shown)
+    text = [*([_TEXT] if len(table.frame) else []), *_fault_text(faults), *rest]
+    details = [Details("What the bounds are, and where the roofs are from", [_WHAT, *_sources(material.devices)])]
+    tables = [one for one in (table, faults) if len(one.frame)]
+    return Section("bounds", "Bounds", text, tables, shown, details=details, closed="Shares of the bound in numbers")
 
 
 def _sources(devices: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -80,7 +74,7 @@ def _source(source: object) -> str:
 def _faults(cases: pd.DataFrame) -> Table:
     """The cases whose time is less than their bound."""
     share = measured(cases, "bound_fraction")
-    above = cases.assign(share=100 * share)[share > _ABOVE].sort_values("share", ascending=False)
+    above = cases.assign(share=100 * share)[share > ABOVE].sort_values("share", ascending=False)
     sizes = ["batch", "channels", "height", "width", "kernel_size", "m", "stride"]
     frame = above[[*KEYS, *sizes, "bound", "latency_ms", "share"]].rename(columns={"share": "share (%)"})
     return placed("above_bound", "Cases above 100 % of their bound, which must not be.", frame)
@@ -127,13 +121,13 @@ def _figures(group: Group, mode: str, material: Material) -> list[Figure]:
         figures.append(
             material.studio.panels(("bound", group.slug, mode), f"Share of the bound, {words}", caption, panels)
         )
-    roof = _roofline(group, mode, material.devices.get(group.key[0], {}))
-    if roof is not None:
-        caption = (
-            "A point is a case, and cannot be above the lowest roof over it. Memory and arithmetic are lines, the "
-            "highest that any case allows; what exponentials and issue allow depends on the case, and is a tick."
-        )
-        figures.append(material.studio.panels(("roofline", group.slug, mode), f"Roofline, {words}", caption, [roof], 1))
+    if mode != group.modes[0]:
+        return figures
+    device = material.devices.get(group.key[0], {})
+    roofs = [roof for one in group.modes if (roof := roofline(group, one, device)) is not None]
+    if roofs:
+        title = f"Roofline ({group.label})"
+        figures.append(material.studio.panels(("roofline", group.slug), title, _ROOFLINE, roofs, 3))
     return figures
 
 
@@ -143,54 +137,4 @@ def _panel(one: Slice, mode: str) -> Panel:
     here = one.rows[one.rows["mode"] == mode]
     named = here["bound"].groupby(one.along[here.index]).agg(lambda bounds: next(iter(bounds.mode()), ""))
     below = {value: str(named.get(value, "")) for value in one.ticks}
-    return replace(panel, share=True, below=below)
-
-
-def _roofline(group: Group, mode: str, device: Mapping[str, Any]) -> Panel | None:
-    """TFLOP/s against FLOP per byte for a group and mode; None without points or without any roof."""
-    rows = implementations(group.rows[group.rows["mode"] == mode])
-    flops, moved = measured(rows, "flops"), measured(rows, "min_bytes")
-    at = pd.DataFrame({"x": flops / moved, "y": measured(rows, "tflops")}).dropna()
-    roofs = _roofs_of_rows(rows, flops, flops / moved) or _roofs_of_doctor(device, at["x"])
-    if at.empty or not roofs:
-        return None
-    lines = []
-    for name, points in at.sort_values("x").groupby(rows["implementation"], observed=True):
-        shown = points.iloc[np.linspace(0, len(points) - 1, min(len(points), _MOST_POINTS)).astype(int)]
-        lines.append(Line(str(name), shown, joined=False))
-    titles = ("", "arithmetic intensity (FLOP/byte)", "arithmetic (TFLOP/s)")
-    ticked = [name for name in roofs if not name.startswith(_LINES)]
-    return Panel(*titles, lines, [], log_x=True, references=roofs, ticked=ticked)
-
-
-def _roofs_of_rows(rows: pd.DataFrame, flops: pd.Series, intensity: pd.Series) -> dict[str, pd.DataFrame]:
-    """What each bound allows: lines for memory and arithmetic, a tick for each problem otherwise."""
-    roofs = {}
-    for column, name in BOUNDS.items():
-        allowed = flops / measured(rows, column) / 1e9
-        points = pd.DataFrame({"x": intensity, "y": allowed}).dropna().groupby(rows[PROBLEM]).first()
-        if len(points):
-            roofs[name] = _line(points, name) if name in _LINES else points.sort_values("x").drop_duplicates()
-    return roofs
-
-
-def _line(points: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A roof over the width of the points: in proportion to the intensity for memory, level for arithmetic.
-
-    It is the highest that any of the cases allows: taps outside the image and a hot L2 raise some.
-    """
-    ends = points["x"].agg(["min", "max"]).to_numpy() * _ENDS
-    rate = (points["y"] / points["x"]).max() if name == _LINES[0] else points["y"].max()
-    return pd.DataFrame({"x": ends, "y": rate * ends if name == _LINES[0] else [rate, rate]})
-
-
-def _roofs_of_doctor(device: Mapping[str, Any], intensity: pd.Series) -> dict[str, pd.DataFrame]:
-    """What doctor measured of a device that has no bounds of its own, as a CPU: copy and multiply–adds."""
-    rates = device.get("doctor", {}).get("roofs", {})
-    if not {"copy", "fma"} <= rates.keys() or intensity.empty:
-        return {}
-    ends = intensity.agg(["min", "max"]).to_numpy() * _ENDS
-    return {
-        "memory (a copy)": pd.DataFrame({"x": ends, "y": rates["copy"] * ends / 1e12}),
-        "arithmetic (multiply–adds)": pd.DataFrame({"x": ends, "y": 2 * rates["fma"] / 1e12}),
-    }
+    return replace(panel, share=True, level=1.0, below=below)

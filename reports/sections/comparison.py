@@ -12,13 +12,14 @@ from ..data.environments import differences
 from ..data.parameters import COORDINATES, SETTING, implementations
 from ..data.rows import ReportedRun, measured
 from ..data.speedups import mean_ratio
-from ..drawing.plots import Line, Panel
+from ..drawing.panels import Line, Panel
 from ..report import Figure, Section, Table
 from ..style import Value, counted, times
 from .material import Material
 
 _EMPTY = f"This is one run. To fill this: `{REPORTS} RUN RUN --out DIR`."
 _CASE = ["scope", *(name for name in COORDINATES if name not in SETTING), *SETTING, "mode", "implementation"]
+_FIRST = ("verdict", "implementation", "mode", "A (ms)", "B (ms)", "B/A")
 _KEYS = ["scope", *SETTING, "mode", "implementation"]
 _SIDES = (
     "Latencies side by side in ms: geometric means over the cases that every run has a time for; of different devices "
@@ -55,7 +56,7 @@ def section(material: Material) -> Section:
 
 def judge(a: ReportedRun, b: ReportedRun) -> Comparison | str:
     """The comparison of two runs, or a sentence on why there is none."""
-    command = f"`{SUITE} compare {a.path} {b.path}`"
+    command = f"`{SUITE} compare {a.argument} {b.argument}`"
     if max(len(a.rows), len(b.rows)) > _MOST_PAIRS:
         return f"{b.name} is not compared with {a.name} here, more than {_MOST_PAIRS} cases take long: {command}."
     try:
@@ -80,8 +81,8 @@ def _pairs(judged: Comparison, run: ReportedRun, number: int) -> Table:
         {
             "verdict": f"({pair.verdict})" if pair.yardstick else pair.verdict,
             **{name: pd.to_numeric(value) if value.isdecimal() else value for name, value in pair.parameters.items()},
-            "A ms": pair.a_ms,
-            "B ms": pair.b_ms,
+            "A (ms)": pair.a_ms,
+            "B (ms)": pair.b_ms,
             "B/A": pair.ratio,
             "low": pair.interval.low if pair.interval else None,
             "high": pair.interval.high if pair.interval else None,
@@ -92,7 +93,7 @@ def _pairs(judged: Comparison, run: ReportedRun, number: int) -> Table:
     caption = f"B is {run.name}, A the first run; verdicts of yardsticks are in brackets, and decide nothing."
     frame = pd.DataFrame(rows)
     folding = frozenset(frame.columns) - {"verdict", "implementation", "mode"}
-    return Table(f"compare{number}", caption, frame, folding, browsable=True)
+    return Table(f"compare{number}", caption, frame, folding, browsable=True, first=_FIRST)
 
 
 def _figures(judged: Comparison, material: Material, run: ReportedRun, number: int) -> list[Figure]:

@@ -1,5 +1,6 @@
 """The section with maps: the speed-up over the baseline by two parameters at once."""
 
+from dataclasses import replace
 from itertools import product
 
 import pandas as pd
@@ -30,9 +31,10 @@ _EMPTY = (
 )
 _CAPTION = f"Speed-up over {BASELINE} of every implementation: geometric mean over the cases where both were measured."
 _TEXT = (
-    "A cell is one case, all else at the base point; above 1 is faster than the baseline. Cells without a number were "
-    f"not measured, or failed: a cross is a sweep of one parameter at a time, and `{SUITE} run grid` fills it."
+    f"A cell is one case, all else at the base point; blue-green is faster than {BASELINE}, brown slower. Empty cells "
+    f"were not measured, or failed: `{SUITE} run grid` fills them."
 )
+_CLOSED = "The means in numbers"
 # More figures than this make the page slow.
 _MOST_FIGURES = 8
 
@@ -47,10 +49,12 @@ def section(material: Material) -> Section:
     )
     shown, rest = material.studio.limited(figures, _MOST_FIGURES)
     found = speedups(implementations(material.cases))
-    tables: list[Table] = [placed("speedup", _CAPTION, found)] if len(found) else []
+    tables: list[Table] = (
+        [replace(placed("speedup", _CAPTION, found), tinted=frozenset({"speedup"}))] if len(found) else []
+    )
     if not shown:
-        return Section("map", "Speed-up map", tables=tables, empty=_EMPTY)
-    return Section("map", "Speed-up map", [_TEXT, *rest], tables, shown)
+        return Section("map", "Speed-up map", tables=tables, empty=_EMPTY, closed=_CLOSED)
+    return Section("map", "Speed-up map", [_TEXT, *rest], tables, shown, closed=_CLOSED)
 
 
 def _maps(group: Group, mode: str, across: tuple[str, str], ratios: pd.Series) -> dict[str, pd.DataFrame]:
@@ -77,7 +81,7 @@ def _figure(
         f"{shorten(name, 40)} from {times(frame.min().min())} to {times(frame.max().max())}"
         for name, frame in maps.items()
     ]
-    caption = "Blue-green is faster, brown slower; one scale of colours for all maps of the figure."
+    caption = ""
     tables = [frame.reset_index().melt("y").assign(implementation=name) for name, frame in maps.items()]
     data = pd.concat(tables, ignore_index=True).dropna()
     named = data.set_axis([across[1], across[0], "speedup", "implementation"], axis=1)

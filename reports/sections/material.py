@@ -53,5 +53,5 @@ def material_of(runs: Sequence[ReportedRun], *, whole: bool = False) -> Material
     cases = pool(runs)
     shown = looks(cases["implementation"].unique(), yardsticks(cases)["implementation"].unique())
     out = " --out DIR" if len(runs) > 1 else ""
-    command = f"{REPORTS} {shlex.join(str(run.path) for run in runs)}{out}"
+    command = f"{REPORTS} {shlex.join(run.argument for run in runs)}{out}"
     return Material(runs, cases, group_rows(cases), Studio(shown, command, whole))

@@ -12,7 +12,7 @@ from ..data.rows import measured
 from ..data.slices import Group, Slice
 from ..data.speedups import BASELINE, mean_ratio, ratios_to_baseline
 from ..drawing.figures import MEMORY, by_importance, panel_of
-from ..drawing.plots import Line, Panel
+from ..drawing.panels import Line, Panel
 from ..report import Figure, Section, Table
 from .material import Material
 from .rows import placed
@@ -26,6 +26,7 @@ _FRONTIER_CAPTION = (
     "The frontier: the largest value that was measured, all else at the base point, and the least that did not fit the "
     "memory; none where the sweep ended first."
 )
+_TEXT = "Where what was predicted is right, a point is on the diagonal; above it, more was taken."
 _LOST = "out_of_memory"
 _MOST_POINTS = 120
 # More figures than this make the page slow.
@@ -42,12 +43,10 @@ def section(material: Material) -> Section:
     if not tables and not shown:
         return Section("memory", "Memory", empty=_EMPTY)
     lost = int((own["status"] == _LOST).sum())
-    text = (
-        [f"{lost} of {len(own)} cases did not fit the memory; crosses are at the peak predicted for them."]
-        if lost
-        else []
-    )
-    return Section("memory", "Memory", [*text, *rest], tables, shown)
+    text = [_TEXT] if shown else []
+    if lost:
+        text.append(f"{lost} of {len(own)} cases did not fit the memory; crosses are at the peak predicted for them.")
+    return Section("memory", "Memory", [*text, *rest], tables, shown, closed="Peaks and the frontier in numbers")
 
 
 def _peaks(cases: pd.DataFrame) -> Table:
@@ -57,8 +56,8 @@ def _peaks(cases: pd.DataFrame) -> Table:
     found = cases[KEYS].assign(peak=peak, **ratios).dropna(subset="peak")
     numbers = {
         "cases": ("peak", "size"),
-        "least MiB": ("peak", "min"),
-        "most MiB": ("peak", "max"),
+        "least (MiB)": ("peak", "min"),
+        "most (MiB)": ("peak", "max"),
         f"of {BASELINE}'s": ("share", mean_ratio),
         "pairs": ("share", "count"),
         "measured / predicted": ("predicted", "median"),
@@ -81,7 +80,7 @@ def _frontier(material: Material) -> Table:
                             **dict(zip(KEYS, (*group.key, mode, name), strict=True)),
                             "axis": one.axis.words,
                             "largest that fits": fits.max() if len(fits) else None,
-                            "its peak MiB": peak[fits[fits == fits.max()].index].max() if len(fits) else None,
+                            "its peak (MiB)": peak[fits[fits == fits.max()].index].max() if len(fits) else None,
                             "least that does not": lost.min() if len(lost) else None,
                         }
                     )
@@ -96,8 +95,7 @@ def _figures(group: Group, mode: str, material: Material) -> list[Figure]:
     panels = [panel for panel in (_prediction(group, mode), *panels) if panel.lines]
     if not panels:
         return []
-    caption = "Measured over predicted is 1 on the dashed line. A cross is a case that did not fit, at its prediction."
-    return [material.studio.panels(("memory", group.slug, mode), f"Peak memory, {words}", caption, panels)]
+    return [material.studio.panels(("memory", group.slug, mode), f"Peak memory, {words}", "", panels, 3)]
 
 
 def _prediction(group: Group, mode: str) -> Panel:

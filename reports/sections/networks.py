@@ -11,7 +11,7 @@ from ..data.parameters import KEYS, NETWORK, OF_NETWORKS, PLACE, SETTING, SweptA
 from ..data.rows import measured
 from ..data.slices import Slice
 from ..drawing.figures import LATENCY, MEMORY, THROUGHPUT, Quantity, lines_of
-from ..drawing.plots import Panel
+from ..drawing.panels import Panel
 from ..report import Figure, Section, Table
 from ..style import show, times
 from .material import Material
@@ -40,11 +40,11 @@ def section(material: Material) -> Section:
     tables = [table for table in (_table(rows), parts) if len(table.frame)]
     if not tables:
         return Section("networks", "Networks", empty=_EMPTY)
-    text = _sentences(_against_resnet(rows)) if len(rows) else [_EMPTY]
+    text = _sentences(against_resnet(rows)) if len(rows) else [_EMPTY]
     return Section("networks", "Networks", text, tables, _figures(rows, material))
 
 
-def _against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
+def against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
     """Each network's images per second over those of the ResNet that is alike in all else, in a column `ratio`."""
     same = [PLACE, *SETTING, "mode", *_ASKED, "height", "memory_format"]
     rows = rows.assign(rate=measured(rows, "images_per_s"))
@@ -54,13 +54,13 @@ def _against_resnet(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(rows: pd.DataFrame) -> Table:
-    found = _against_resnet(rows)
+    found = against_resnet(rows)
     frame = found[[PLACE, *SETTING, "mode", "implementation", *_ASKED, "status"]].assign(
         **{
-            "latency ms": measured(rows, "latency_ms"),
+            "latency (ms)": measured(rows, "latency_ms"),
             "images/s": found["rate"],
             "of ResNet's": found["ratio"],
-            "peak MiB": measured(rows, "peak_mib"),
+            "peak (MiB)": measured(rows, "peak_mib"),
             "largest batch": rows["largest_batch"],
             "reason": rows["reason"],
         }
@@ -96,7 +96,7 @@ def _figures(rows: pd.DataFrame, material: Material) -> list[Figure]:
         panels = [
             _panel(one, str(mode), quantity)
             for mode in here["mode"].sort_values().unique()
-            for quantity in (THROUGHPUT, LATENCY, MEMORY, _LARGEST)
+            for quantity in (LATENCY, MEMORY, _LARGEST, THROUGHPUT)
         ]
         panels = [panel for panel in panels if panel.lines]
         if panels:
@@ -108,6 +108,7 @@ def _figures(rows: pd.DataFrame, material: Material) -> list[Figure]:
                     f"Networks ({named})",
                     "LR-Net beside ResNet; N is the batch, where there are several.",
                     panels,
+                    3,
                 )
             )
     return figures
@@ -124,7 +125,15 @@ def _panel(one: Slice, mode: str, quantity: Quantity) -> Panel:
     lines = [replace(line, joined=False) for line in lines_of(rows, one, quantity)]
     title = f"{mode.replace('_', ' + ')}: {quantity.title}"
     return Panel(
-        title, _AXIS.title, f"{quantity.title} ({quantity.unit})", lines, one.ticks, log_x=False, numeric=False
+        title,
+        _AXIS.title,
+        f"{quantity.title} ({quantity.unit})",
+        lines,
+        one.ticks,
+        log_x=False,
+        numeric=False,
+        # The same times in another unit.
+        aside=quantity is THROUGHPUT,
     )
 
 

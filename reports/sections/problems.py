@@ -1,6 +1,7 @@
 """The section on single problems: all that was timed there, side by side, and whether "auto" takes the fastest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,7 @@ _CAPTION = (
 )
 # The time of what "auto" takes over the fastest's that is still called as fast.
 _AS_FAST = 1.1
+_JUDGED = ("fastest", "auto", "auto / fastest", "share of arithmetic (%)")
 _OWN = [*KEYS[:-1], *(name for name in COORDINATES if name not in KEYS)]
 
 
@@ -48,7 +50,7 @@ def problem_table(cases: pd.DataFrame, devices: Mapping[str, Mapping[str, Any]])
     }
     frame = sizes.join(pd.DataFrame({**each, **found}, index=sizes.index)).reset_index(drop=True)
     table = placed("problems", _CAPTION, frame, frozenset({"device", *_OWN}))
-    return Table(table.name, table.caption, table.frame, table.folding, browsable=True)
+    return replace(table, browsable=True, first=("mode", *map(str, each), *_JUDGED))
 
 
 def _arithmetic_ms(rows: pd.DataFrame, devices: Mapping[str, Mapping[str, Any]]) -> pd.Series:

@@ -1,5 +1,7 @@
 """Tables of a report that several sections share, and the one of all rows."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from bench import SUITE
@@ -10,6 +12,7 @@ from ..data.speedups import ratios_to_baseline
 from ..report import Section, Table
 from .material import Material
 
+_FIRST = ("implementation", "mode", "status", "latency_ms", "speedup", "profile")
 _PLACE = frozenset({"device", "scope", *SETTING, "mode"})
 _OUTCOMES = [
     "status",
@@ -53,4 +56,4 @@ def row_table(cases: pd.DataFrame) -> Table:
     outcomes = [name for name in _OUTCOMES if name in cases and cases[name].notna().any()]
     frame = cases.assign(speedup=ratios)[[*KEYS, "kind", *coordinates, *outcomes, "speedup", *unknown, "reason"]]
     table = placed("rows", _CAPTION, frame, frozenset({"device", *frame.columns}) - {"implementation", "status"})
-    return Table(table.name, table.caption, table.frame, table.folding, browsable=True)
+    return replace(table, browsable=True, first=_FIRST, tinted=frozenset())

@@ -41,7 +41,13 @@ def section(material: Material) -> Section:
         _checks(material.runs),
     ]
     tables += [environment_table(material.runs)]
-    return Section("trust", "Trust", text, [table for table in tables if len(table.frame)])
+    return Section(
+        "trust",
+        "Trust",
+        text,
+        [table for table in tables if len(table.frame)],
+        closed="Statuses, samples, machine, commands",
+    )
 
 
 def command_table(figures: Sequence[Figure]) -> Table:

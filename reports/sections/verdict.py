@@ -1,57 +1,48 @@
 """The section that answers first: which implementation to use for which shapes, and what it gains."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from bench import SUITE
 
-from ..data.parameters import KEYS, PROBLEM, implementations
+from ..data.parameters import KEYS
+from ..data.regions import EVERYWHERE, Region, regions
 from ..data.rows import measured
-from ..data.slices import Group, Slice
 from ..data.speedups import BASELINE, left_out, mean_ratio, ratios_to_baseline
-from ..report import Section, Table
-from ..style import Value, counted, shorten, show, times
+from ..report import Details, Section, Table
+from ..style import counted, shorten, times
 from .material import Material
 from .rows import placed
 
 _EMPTY = f"Nothing was measured, so nothing is fastest. To fill this: `{SUITE} run`."
-_MOST_SENTENCES = 12
-EVERYWHERE = "all cases"
+_MOST_SENTENCES = 2
 _CAPTION = (
-    f"The fastest implementation by region. Speed-up and memory are against {BASELINE}, geometric means over the pairs "
-    "of cases where both were measured; the share of the bound is its geometric mean. A tie is a lead within the noise."
+    f"The fastest by region. Speed-up and memory are against {BASELINE}, geometric means over the pairs of cases where "
+    "both were measured; the lead is over the next, and a tie where it is within the noise."
 )
-
-
-@dataclass(frozen=True)
-class Region:
-    """Rows of one group and mode, and the implementation that is the fastest there."""
-
-    group: Group
-    mode: str
-    name: str
-    rows: pd.DataFrame
-    fastest: str
-    problems: str
-    lead: float
-    second: str
+# What the sentences and the disclosure say better than a cell.
+_ASIDE = frozenset({"pairs", "left out", "failed, and why"})
 
 
 def section(material: Material) -> Section:
     """Sentences on what is fastest where, and one table."""
     text = _measured(material.cases)
-    found = _regions(material)
+    found = regions(material.groups)
+    if not found and (material.cases["status"] == "ok").any():
+        return Section("verdict", "Verdict", [*text, "No operator or layer was timed: see the networks."])
     if not found:
-        return Section("verdict", "Verdict", [*text, *_measured_nowhere(material.cases)], empty=_EMPTY)
+        return Section("verdict", "Verdict", text, empty=_EMPTY)
     speedup = ratios_to_baseline(material.cases, "latency_ms")
     sentences = [_sentence(one, found, speedup) for one in found if one.name == EVERYWHERE]
-    rest = len(sentences) - _MOST_SENTENCES
-    more = [f"{counted(rest, 'other setting')} and mode are in the table."] if rest > 0 else []
-    text += [*sentences[:_MOST_SENTENCES], *more, *_measured_nowhere(implementations(material.cases))]
-    return Section("verdict", "Verdict", text, [_region_table(material, found)])
+    more = sentences[_MOST_SENTENCES:]
+    details = [
+        *([Details("In words, for the other settings and modes", more)] if more else []),
+        *_lost(material, found),
+    ]
+    table = _region_table(material, found)
+    return Section("verdict", "Verdict", [*text, *sentences[:_MOST_SENTENCES]], [table], details=details)
 
 
 def _measured(cases: pd.DataFrame) -> list[str]:
@@ -70,10 +61,9 @@ def _measured(cases: pd.DataFrame) -> list[str]:
 
 def _sentence(one: Region, found: list[Region], speedups: pd.Series) -> str:
     """What is fastest in a group and mode, by how much, where it is not, and how near to the bound."""
-    where = f"{one.group.label[:1].upper()}{one.group.label[1:]}, {one.mode.replace('_', ' + ')}"
     name = shorten(one.fastest, 60)
     its = one.rows[one.rows["implementation"] == one.fastest]
-    text = f"{where}: {name} is the fastest in {one.problems} problems"
+    text = f"{_place(one)}: {name} is the fastest in {one.problems} problems"
     if one.fastest == BASELINE:
         text += f": nothing beats {BASELINE}" if one.problems.split(" of ")[0] == one.problems.split(" of ")[1] else ""
     else:
@@ -92,27 +82,6 @@ def _sentence(one: Region, found: list[Region], speedups: pd.Series) -> str:
     return f"{text}. Elsewhere: {'; '.join(elsewhere)}." if elsewhere else f"{text}."
 
 
-def _measured_nowhere(cases: pd.DataFrame) -> list[str]:
-    """A sentence on each implementation that was measured nowhere."""
-    text = []
-    for name, its in cases.groupby("implementation", observed=True):
-        if not (its["status"] == "ok").any():
-            reasons = its["status"].astype(str) + ": " + its["reason"].fillna("no reason given")
-            reason = shorten(reasons.value_counts().index[0], 80)
-            text.append(f"{shorten(str(name), 60)} was measured in none of its {counted(len(its), 'case')} ({reason}).")
-    return text
-
-
-def _regions(material: Material) -> list[Region]:
-    """For each group and mode the whole of it, and the regions along each axis where the fastest changes."""
-    return [
-        region
-        for group in material.groups
-        for mode in group.modes
-        for region in _of_mode(group, mode, implementations(group.rows[group.rows["mode"] == mode]))
-    ]
-
-
 def _region_table(material: Material, found: Sequence[Region]) -> Table:
     """What the fastest implementation of each region gains, and what failed there."""
     ratios = {name: ratios_to_baseline(material.cases, name) for name in ("latency_ms", "peak_mib")}
@@ -121,52 +90,22 @@ def _region_table(material: Material, found: Sequence[Region]) -> Table:
         for one in found
     ]
     frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*KEYS[:-1], "region"])
-    return placed("verdict", _CAPTION, frame)
+    return replace(placed("verdict", _CAPTION, frame), aside=_ASIDE, tinted=frozenset({"lead (×)"}))
 
 
-def _of_mode(group: Group, mode: str, rows: pd.DataFrame) -> Iterator[Region]:
-    everywhere = _fastest(rows, rows[PROBLEM])
-    if everywhere.empty:
-        return
-    wins = everywhere["fastest"].value_counts()
-    name = str(wins.index[0])
-    leads = everywhere[everywhere["fastest"] == name]
-    problems = f"{wins.iloc[0]} of {len(everywhere)}"
-    second = str(leads["second"].mode().iloc[0]) if leads["second"].any() else ""
-    yield Region(group, mode, EVERYWHERE, rows, name, problems, mean_ratio(leads["lead"]), second)
-    if len(wins) < 2:
-        return
-    for one in (*group.slices, *([group.problems] if group.problems else [])):
-        yield from _along(group, mode, one.of(rows[rows.index.isin(one.rows.index)]))
+def _lost(material: Material, found: Sequence[Region]) -> list[Details]:
+    """For each group and mode what has no part in the means, and what failed."""
+    text = []
+    for one in (one for one in found if one.name == EVERYWHERE):
+        unpaired = left_out(material.cases.loc[one.rows.index], one.fastest) if one.fastest != BASELINE else ""
+        told = "; ".join(filter(None, [f"{one.fastest} left out: {unpaired}" * bool(unpaired), _failed(one.rows)]))
+        text += [f"{_place(one)}: {told}."] if told else []
+    return [Details("What failed, and what was left out", text)] if text else []
 
 
-def _along(group: Group, mode: str, one: Slice) -> Iterator[Region]:
-    best = _fastest(one.rows, one.along)
-    ticks = [tick for tick in one.ticks if tick in best.index]
-    fastest = best["fastest"].to_dict()
-    for name, part in groupby(ticks, key=lambda tick: str(fastest[tick])):
-        here = list(part)
-        leads = best.loc[here]
-        words = _span(one.axis.words, here)
-        second = str(leads["second"].mode().iloc[0]) if leads["second"].any() else ""
-        rows = one.rows[one.along.isin(here)]
-        yield Region(group, mode, words, rows, name, str(len(here)), mean_ratio(leads["lead"]), second)
-
-
-def _span(axis: str, values: Sequence[Value]) -> str:
-    ends = dict.fromkeys((show(values[0]), show(values[-1])))
-    return f"{axis} {' to '.join(ends)}"
-
-
-def _fastest(rows: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
-    """For each value of `by` the fastest implementation, the second, and the second's time over the fastest's."""
-    points = pd.DataFrame({"at": by, "name": rows["implementation"].astype(str), "ms": measured(rows, "latency_ms")})
-    points = points.dropna(subset="ms").sort_values("ms", kind="stable")
-    first = points.groupby("at", sort=False).nth(0).set_index("at")
-    others = points[points["name"] != points["at"].map(first["name"])]
-    second = others.groupby("at", sort=False).nth(0).set_index("at").reindex(first.index)
-    lead = second["ms"] / first["ms"]
-    return pd.DataFrame({"fastest": first["name"], "second": second["name"].fillna(""), "lead": lead})
+def _place(one: Region) -> str:
+    """Its group and mode in words."""
+    return f"{one.group.label[:1].upper()}{one.group.label[1:]}, {one.mode.replace('_', ' + ')}"
 
 
 def _row(one: Region, material: Material, ratios: dict[str, pd.Series]) -> dict[str, object]:
@@ -177,15 +116,15 @@ def _row(one: Region, material: Material, ratios: dict[str, pd.Series]) -> dict[
     return {
         "mode": one.mode,
         "region": one.name,
-        "fastest": f"{one.fastest} (tie with {one.second})" if tie else one.fastest,
-        "fastest in": one.problems,
-        "lead over the next": one.lead,
-        "next": one.second or None,
-        f"speed-up over {BASELINE}": None if baseline else mean_ratio(speedup),
+        "fastest": one.fastest,
+        "problems": one.problems,
+        "lead (×)": one.lead,
+        "next": f"{one.second}, a tie" if tie else one.second or None,
+        "speed-up (×)": None if baseline else mean_ratio(speedup),
         "pairs": None if baseline else int(speedup.count()),
         "left out": None if baseline else left_out(material.cases.loc[one.rows.index], one.fastest) or None,
         "memory saved (%)": None if baseline else 100 * (1 - 1 / mean_ratio(memory)),
-        "share of bound (%)": 100 * mean_ratio(measured(its, "bound_fraction")),
+        "of bound (%)": 100 * mean_ratio(measured(its, "bound_fraction")),
         "failed, and why": _failed(one.rows),
     }
 

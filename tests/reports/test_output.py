@@ -9,9 +9,10 @@ from reports.data.rows import load_run
 from reports.errors import OutputError
 from reports.output import write_report
 from tests.support.report_pages import command, page_of
-from tests.support.report_rows import MakeRun, case, failed, sweep
+from tests.support.report_rows import MakeRun, case, failed
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_new_report_takes_the_place_of_the_old(make_run: MakeRun) -> None:
     run = make_run([failed("error", "no")])
     page_of(run)
@@ -30,6 +31,7 @@ def test_folder_of_others_is_left_alone(make_run: MakeRun, tmp_path: Path) -> No
     assert (run / "results.csv").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_failure_leaves_the_old_report(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run([case(1.0)])
     page_of(run)
@@ -44,6 +46,7 @@ def test_failure_leaves_the_old_report(make_run: MakeRun, monkeypatch: pytest.Mo
     assert {path.name for path in run.iterdir() if path.is_dir()} == {"report"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_runs_need_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
     first = make_run([case(1.0)], "first")
     second = make_run([case(1.0)], "second", {"versions": {"torch": "2.14.0"}})
@@ -58,15 +61,23 @@ def test_several_runs_need_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
         assert [row["device"] for row in csv.DictReader(file)] == ["cpu, run first", "cpu, run second"]
 
 
-def test_one_figure_alone(make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run(sweep({"unfold": 1.0, "triton": 9.0}))
-    code, _, errors = command(run, "--figure", "axis")
+def test_one_figure_alone(swept: Path, tmp_path: Path) -> None:
+    code, _, errors = command(swept, "--figure", "axis")
     assert (code, len(errors.splitlines())) == (2, 1)
     assert "no figure 'axis'" in errors
-    assert command(run)[0] == 0
-    names = sorted(path.stem for path in (run / "report" / "plots").glob("*.csv"))
-    code, printed, _ = command(run, "--figure", names[0], "--out", tmp_path / "out")
-    assert (code, [line.split()[0] for line in printed.splitlines()]) == (0, ["svg", "png", "csv"])
-    for kind in ("svg", "csv"):
-        file = Path("plots", f"{names[0]}.{kind}")
-        assert (tmp_path / "out" / file).read_bytes() == (run / "report" / file).read_bytes()
+    for name in ("opening", "axis_operator_kernel-size_forward"):
+        code, printed, _ = command(swept, "--figure", name, "--out", tmp_path / "out")
+        assert (code, [line.split()[0] for line in printed.splitlines()]) == (0, ["svg", "png", "csv"])
+        for kind in ("svg", "csv"):
+            file = Path("plots", f"{name}.{kind}")
+            assert (tmp_path / "out" / file).read_bytes() == (swept / "report" / file).read_bytes()
+
+
+def test_the_command_says_where_everything_is(make_run: MakeRun) -> None:
+    run = make_run([case(1.0)])
+    code, printed, _ = command(run)
+    names = {"tables": "tables", "plots": "plots", "text": "report.md", "page": "index.html"}
+    assert code == 0
+    assert dict(line.split() for line in printed.splitlines()) == {
+        what: str(run / "report" / name) for what, name in names.items()
+    }

@@ -39,6 +39,13 @@ def test_index_tells_of_every_run(make_run: MakeRun) -> None:
     assert "&lt;script&gt;window" in page
 
 
+def test_published_pages_name_no_folder_of_the_machine_they_were_made_on() -> None:
+    for page in (*PUBLISHED.glob("*/report/index.html"), *PUBLISHED.glob("*/report/report.md")):
+        run = page.parent.parent.as_posix()
+        assert f"python -m reports {run} --figure opening" in page.read_text(encoding="utf-8") or page.suffix == ".md"
+        assert not re.search(r"python -m \w+ /", page.read_text(encoding="utf-8"))
+
+
 def test_index_of_the_published_runs_names_them_all() -> None:
     page = (PUBLISHED / "index.html").read_text(encoding="utf-8")
     runs = {path.parent.name for path in PUBLISHED.glob("*/environment.json")}

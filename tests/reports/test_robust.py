@@ -5,7 +5,6 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,11 @@ import pytest
 
 from bench.results.columns import COLUMNS, OLDEST_VERSION, SCHEMA_VERSION, STATUSES, Row
 from bench.results.folder import csv_lines
-from reports.report import Drawn, Figure
 from tests.support.report_pages import command
 from tests.support.report_rows import MakeRun, case, failed, sweep, table_alone
 
 SEED = 6
 ROWS = sweep({"unfold": 1.0, "triton": 9.0}) + [failed("timeout", "späť, took\nlong", m=m) for m in (3, 5)]
-
-
-@pytest.fixture
-def quick_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are put together and not drawn."""
-
-    def drawn(figures: Sequence[Figure]) -> list[Figure]:
-        return [replace(figure, drawing=Drawn("<svg/>", b"")) for figure in figures]
-
-    monkeypatch.setattr("reports.assembly.draw_all", drawn)
 
 
 def outcome(run: Path) -> str:
@@ -45,7 +33,7 @@ def outcome(run: Path) -> str:
     return errors
 
 
-@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.usefixtures("undrawn")
 def test_run_cut_off_at_any_byte(make_run: MakeRun) -> None:
     table = table_alone(make_run(ROWS))
     whole = table.read_bytes()
@@ -56,7 +44,7 @@ def test_run_cut_off_at_any_byte(make_run: MakeRun) -> None:
         assert "</html>" in told or 0 < length < header, told
 
 
-@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.usefixtures("undrawn")
 def test_damaged_tables(make_run: MakeRun) -> None:
     table = table_alone(make_run(ROWS))
     whole = table.read_bytes()
@@ -69,7 +57,7 @@ def test_damaged_tables(make_run: MakeRun) -> None:
         outcome(table.parent)
 
 
-@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("values", [("nan", "-1", "1e308", "x"), ("inf", "0", "1e-308", "True"), ("9" * 400,)])
 def test_odd_numbers_in_every_column(make_run: MakeRun, values: Sequence[str]) -> None:
     table = table_alone(make_run(ROWS))
@@ -81,7 +69,7 @@ def test_odd_numbers_in_every_column(make_run: MakeRun, values: Sequence[str]) -
     assert "</html>" in outcome(table.parent)
 
 
-@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -105,7 +93,7 @@ def test_environment_that_is_none_is_one_line(make_run: MakeRun, text: str | Non
     assert told in outcome(run)
 
 
-@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("odd", [None, "text", [1], {}, {"name": None}, [{"a": [None]}]], ids=repr)
 def test_environment_with_odd_values_has_a_page(make_run: MakeRun, odd: Any) -> None:
     names = ("argv", "host", "device", "versions", "settings", "code", "notes", "cases", "started", "doctor", "earlier")
@@ -168,7 +156,7 @@ def fill(run: Path, rows: list[Row]) -> Path:
 
 @pytest.mark.extended
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_drawing")
+@pytest.mark.usefixtures("undrawn")
 def test_long_runs_cost_their_share_of_what_a_hundred_thousand_rows_may(
     make_run: MakeRun, record_property: Callable[[str, object], None]
 ) -> None:

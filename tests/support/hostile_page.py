@@ -1,24 +1,22 @@
 """A window to open pages in, and a page that holds everything, harm included."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports.report import Drawn, Figure, Report, Section, Table
+from reports.drawing.panels import Line, Panel
+from reports.drawing.plots import Panels
+from reports.report import Details, Figure, Mark, Opening, Report, Section, Table, Tile
+from reports.style import looks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-HOSTILE = "<script>window.harmed = true</script>"
-SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200" viewBox="0 0 600 200"><style>svg{--paper:#fff}'
-    "@media(prefers-color-scheme:dark){svg{--paper:#16191f}}</style>"
-    '<rect width="600" height="200" style="fill:var(--paper)"/><!-- 3 -->\n <text x="9" y="99" fill="#888">'
-    "k × m, 5 % &lt; &quot;it's&quot; %3C</text></svg>"
-)
+HOSTILE = "<script>window.harmed = true</script>, a name longer than a phone is wide"
+LOOKS = looks(["unfold", "triton", HOSTILE])
 _OWN = re.compile(r"(data|blob|file):")
 
 
@@ -53,28 +51,51 @@ def rows() -> pd.DataFrame:
             "kernel_size": (3 + 2 * (index % 4)).astype("Int64"),
             "latency_ms": (1000 / (1 + index * 7 % 61)).where(index % 5 != 0).convert_dtypes(),
             "reason": pd.Series(reason, index).where(index % 5 == 0),
-            **{f"metric_{name}_per_second": index * 1.5 for name in "abcdefghijkl"},
+            **{f"metric_{name}": index * 1.5 for name in "abcdefghijklmnopqrst"},
             "device": "cpu",
         }
     )
 
 
+def panel() -> Panel:
+    """Three lines, one of them harmful, with bands."""
+    points = pd.DataFrame({"x": [3, 5, 7], "y": [1.0, 2.0, 4.0]})
+    scales = {"y": 1.0, "low": 0.9, "high": 1.2}
+    lines = [
+        Line(name, points.assign(**{end: factor * scale * points["y"] for end, scale in scales.items()}))
+        for factor, name in enumerate(LOOKS, 1)
+    ]
+    return Panel("latency", "kernel size k (pixels)", "latency (ms)", lines, [3, 5, 7], log_x=False)
+
+
 def report() -> Report:
     """A report with all that a page can hold."""
-    told = rows().head(5).assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
+    told = (
+        rows()
+        .head(5)[["implementation", "latency_ms", "reason"]]
+        .assign(why=f"A long story of `k` and {HOSTILE}. " * 9)
+    )
     table = Table("speedup", f"Speed-up over `unfold` and {HOSTILE}.", told)
     browsable = Table("all", "All rows.", rows(), frozenset({"device"}), browsable=True)
-    drawing = Drawn(SVG, b"")
+    drawing = Panels([panel(), replace(panel(), title="aside", aside=True)], LOOKS)
     data = pd.DataFrame({"x": [1, 2], "y": [0.5, 0.1 + 0.2], "name": ["a,b", HOSTILE]})
     figures = [
         Figure(f"figure_{n}", f"Along k, {n}", "Bands: 95 %.", f"Latency along k {HOSTILE}", drawing, data, "echo <b>")
         for n in (1, 2)
     ]
     points, more = (Table(name, f"The {name}.", data) for name in ("points", "others"))
+    details = [Details(f"Why {HOSTILE}", [HOSTILE])]
     sections = [
-        Section("verdict", "Verdict", [HOSTILE, "`unfold` is the fastest."], [table]),
+        Section("verdict", "Verdict", [HOSTILE, "`unfold` is the fastest."], [table], details=details),
         Section("axes", "Axes", ["Each figure moves one parameter."], [points, more], figures),
         Section("bounds", "Bounds", empty="No case has a bound: `python -m bench run stages`."),
         Section("rows", "All rows", [], [browsable]),
     ]
-    return Report(f"Local relation layer: {HOSTILE}", sections, [f"A warning {HOSTILE}"])
+    opening = Opening(
+        [f"run {HOSTILE}"],
+        [Mark(f"noisy {HOSTILE}", HOSTILE, warning=True)],
+        replace(figures[0], name="opening", title="In one picture"),
+        [Tile("9×", f"{HOSTILE} times", "axes", HOSTILE), Tile("3", "nowhere", "bounds")],
+        [f"`unfold` loses to {HOSTILE}."],
+    )
+    return Report(f"Local relation layer: {HOSTILE}", sections, [f"A warning {HOSTILE}"], LOOKS, opening)

@@ -61,7 +61,7 @@ def test_it_holds_what_the_folders_hold(installed: Path) -> None:
     }
     files = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
     assert {name for name in files if ".dist-info/" not in name} == wanted
-    assert {"local_relation/py.typed", "local_relation/reports/pages/templates/page.js"} <= wanted
+    assert {"local_relation/py.typed", "local_relation/reports/pages/templates/plots.js"} <= wanted
 
 
 def test_its_metadata_have_licence_extras_and_the_command(installed: Path) -> None:

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.results.folder import RunFolder
-from reports.__main__ import main
 from reports.pages.html import render
-from tests.support.hostile_page import HOSTILE, Window, report
-from tests.support.report_rows import ENVIRONMENT, failed, sweep
+from tests.support.hostile_page import Window, report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,14 +55,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def real(swept: Path) -> Path:
     """The page that the command makes of a run."""
-    folder = RunFolder.create(tmp_path_factory.mktemp("real") / "run", ENVIRONMENT)
-    lines = sweep({"unfold": 1.0, "triton": 9.0, "chunked": 0.8}) + sweep({"unfold": 0.4}, mode="backward")
-    for row in [*lines, failed("error", HOSTILE, implementation=HOSTILE)]:
-        folder.append(row, [])
-    main([folder.path], folder.path / "report")
-    return folder.path / "report" / "index.html"
+    return swept / "report" / "index.html"
 
 
 @pytest.fixture(params=["made", "real"])

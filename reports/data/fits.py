@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress
 
-from ..data.parameters import implementations
-from ..data.rows import measured
-from ..data.slices import Group, Slice
 from ..style import counted, show, times
+from .parameters import implementations
+from .rows import measured
+from .slices import Group, Slice
 
 LEAST_POINTS = 3
 # What cases are fitted against, by its name in words.

@@ -48,16 +48,23 @@ function sorted(rows, { codes }, direction) {
   return rows.slice().sort((a, b) => keys[a] - keys[b] || a - b);
 }
 
+/** The marks of the implementations by name, from the page's legend. */
+const KEYS = new Map(
+  [...document.querySelectorAll("[data-implementation]")].map((item) => [item.dataset.implementation, item.querySelector("svg")]),
+);
+
 /** A table of many rows, of which a page is shown. */
 class Browser {
   static CHOICES = 12;
 
   constructor(root, { rows, columns, constants }) {
     this.root = root;
-    this.columns = columns;
+    this.columns = columns.filter((column) => column.shown);
+    this.rest = columns.filter((column) => !column.shown);
     this.all = Array.from({ length: rows }, (_, row) => row);
     const same = Object.entries(constants).map(([name, word]) => ({ name, words: [word], codes: this.all.map(() => 0) }));
     this.searched = [...columns, ...same];
+    this.choosable = columns;
     this.pageRows = Number(root.dataset.pageRows);
     this.heads = [...root.querySelectorAll("th")];
     this.filter = root.querySelector("input");
@@ -65,6 +72,7 @@ class Browser {
     this.by = { column: -1, direction: 1 };
     this.addChoices();
     this.heads.forEach((head, index) => this.addSorter(head, index));
+    if (this.rest.length) this.heads[0].parentElement.append(element("th", "more", { scope: "col" }));
     this.filter.addEventListener("input", () => {
       clearTimeout(this.waiting);
       this.waiting = setTimeout(() => this.select(), 150);
@@ -83,7 +91,7 @@ class Browser {
 
   /** A list to choose from for each column of few words. */
   addChoices() {
-    for (const column of this.columns) {
+    for (const column of this.choosable) {
       if (column.numeric || column.words.length < 2 || column.words.length > Browser.CHOICES) continue;
       const label = element("label", column.name);
       const list = label.appendChild(document.createElement("select"));
@@ -155,41 +163,35 @@ class Browser {
     const line = document.createElement("tr");
     for (const { name, numeric, words, codes } of this.columns) {
       const text = words[codes[row]] ?? "–";
-      const cell = line.appendChild(element("td", text));
+      const cell = line.appendChild(element("td", text, { "data-title": name }));
       if (name === "profile" && codes[row] >= 0) cell.replaceChildren(element("a", text, { href: encodeURI(text) }));
       else if (numeric) cell.className = "number";
       else if (text.length > 30) cell.className = "long";
+      if (name === "implementation" && KEYS.has(text)) cell.prepend(KEYS.get(text).cloneNode(true));
     }
+    if (this.rest.length) line.append(this.opener(line, row));
     return line;
   }
-}
 
-function save(name, blob) {
-  const address = URL.createObjectURL(blob);
-  element("a", "", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60000);
-}
-
-/** The picture as it is shown, at twice its size. */
-function raster(image) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [2 * image.naturalWidth, 2 * image.naturalHeight];
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => canvas.toBlob(done, "image/png"));
-}
-
-const DOWNLOADS = {
-  svg: async (figure) => new Blob([decodeURIComponent(figure.querySelector("img").src.replace(/^.*?,/, ""))]),
-  png: (figure) => raster(figure.querySelector("img")),
-  csv: async (figure) => new Blob([await unpack(figure.querySelector(".data").textContent)], { type: "text/csv" }),
-};
-
-for (const button of document.querySelectorAll("[data-download]")) {
-  const { name, download } = button.dataset;
-  button.parentElement.hidden = false;
-  button.addEventListener("click", async () => {
-    save(`${name}.${download}`, await DOWNLOADS[download](button.closest("figure")));
-  });
+  /** A cell whose button shows the row's other columns below it. */
+  opener(line, row) {
+    const button = element("button", "all", { type: "button", "aria-expanded": "false", "aria-label": "All columns" });
+    button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-expanded") === "false";
+      button.setAttribute("aria-expanded", open);
+      if (!open) return line.nextElementSibling.remove();
+      const cell = element("td", "", { colspan: line.cells.length });
+      for (const { name, words, codes } of this.rest.filter(({ codes }) => codes[row] >= 0)) {
+        cell.append(element("b", name), ` ${words[codes[row]]} `);
+      }
+      const below = element("tr", "", { class: "rest" });
+      below.append(cell);
+      return line.after(below);
+    });
+    const cell = element("td", "");
+    cell.append(button);
+    return cell;
+  }
 }
 
 for (const root of document.querySelectorAll(".browser")) {

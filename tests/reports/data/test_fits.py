@@ -3,7 +3,7 @@
 import pytest
 
 from bench.results.columns import Row
-from reports.sections.fits import PAPER, Fit, border_share, failing, fits
+from reports.data.fits import PAPER, Fit, border_share, failing, fits
 from tests.support.report_rows import MakeRun, case
 from tests.support.report_sections import material_from
 
