@@ -13,7 +13,7 @@ from ..report import Drawing, Drawn, Plot
 from ..style import INK, Look, shorten, times
 from .canvas import render
 from .inline.frame import Scale, fitting, wrap
-from .inline.marks import marker
+from .inline.marks import point
 from .ticks import log_ticks
 
 _ROW_IN, _WIDTH_IN = 0.3, 5.2
@@ -88,17 +88,13 @@ class Strips(Drawing):
 
     def _strip(self, strip: Strip, x: Scale, y: float) -> Markup:
         look = self.looks[strip.name]
-        dots = Markup("")
-        for ratio, words in zip(strip.ratios, strip.words, strict=True):
-            path, kind = marker(look.marker, x.at(ratio), y)
-            dots += Markup('<path class="{} point pale" d="{}"><title>{}, {}: {}</title></path>').format(
-                kind, path, strip.name, words, times(ratio)
-            )
-        mean = Markup('<path class="mean point" d="M{:.1f} {:.1f}v18"><title>{}, mean: {}</title></path>').format(
-            x.at(strip.mean), y - 9, strip.name, times(strip.mean)
-        )
+        dots = [
+            point(look.marker, (x.at(ratio), y), f"{strip.name}, {words}: {times(ratio)}", "pale")
+            for ratio, words in zip(strip.ratios, strip.words, strict=True)
+        ]
+        dots.append(point("|", (x.at(strip.mean), y), f"{strip.name}, mean: {times(strip.mean)}", "mean"))
         text = Markup(
             '<text class="end" x="{:g}" y="{:.1f}">{}</text><text class="strong" x="{:g}" y="{:.1f}">{}</text>'
         ).format(_LEFT - 8, y + 4, shorten(strip.name, 15), _WIDTH - _RIGHT + 8, y + 4, times(strip.mean))
-        group = Markup('<g data-line="{}">{}<g color="{}">{}{}</g></g>')
-        return group.format(strip.name, text, look.colour, dots, mean)
+        group = Markup('<g data-line="{}">{}<g color="{}">{}</g></g>')
+        return group.format(strip.name, text, look.colour, Markup("").join(dots))

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ def outcome(run: Path) -> str:
         text = page.read_text(encoding="utf-8")
         page.unlink()
         assert text.rstrip().endswith("</html>")
+        assert not re.search(r' (d|x|y|width|height)="[^"]*(nan|inf)', text)
         return text
     assert (code, len(errors.splitlines())) == (2, 1), errors
     assert not page.exists()

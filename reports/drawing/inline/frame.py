@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 44
 _LETTER, _WIDE = 6.3, 7.0
 _AIR = 0.05
 _EDGE = 0.6
+_FARTHEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Scale:
 
     def at(self, value: float) -> float:
         """The place; NaN without one."""
-        if not math.isfinite(value) or (self.log and value <= 0):
+        if not _placeable(value, log=self.log):
             return math.nan
         low, high, value = map(math.log, (self.low, self.high, value)) if self.log else (self.low, self.high, value)
         return self.start + (self.end - self.start) * (value - low) / (high - low)
@@ -44,9 +45,14 @@ class Scale:
         return [tick for tick in MaxNLocator(5).tick_values(self.low, self.high) if self.low <= tick <= self.high]
 
 
+def _placeable(value: float, *, log: bool) -> bool:
+    """Whether a scale can have the value: not what has no logarithm, nor what is no measurement of anything."""
+    return 1 / _FARTHEST < value < _FARTHEST if log else abs(value) < _FARTHEST
+
+
 def fitting(values: Iterable[float], start: float, end: float, *, log: bool, least: float = 0.0) -> Scale:
     """A scale that holds the values with some air around them, and spans at least a factor or length."""
-    usable = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [1.0]
+    usable = [value for value in values if _placeable(value, log=log)] or [1.0]
     low, high = (math.log(value) if log else value for value in (min(usable), max(usable)))
     air = max(_AIR * (high - low), (least - (high - low)) / 2, 1e-3 * abs(high), 1e-9)
     low, high = low - air, high + air
@@ -148,8 +154,8 @@ def y_scale(panel: Panel, height: float) -> Scale:
     if panel.level:
         values.append(panel.level)
     if panel.share:
-        finite = [value for value in values if math.isfinite(value)]
-        return Scale(0.0, max(1.08, 1.1 * max(finite, default=1.0)), *ends)
+        usable = [value for value in values if _placeable(value, log=False)]
+        return Scale(0.0, max(1.08, 1.1 * max(usable, default=1.0)), *ends)
     if panel.within:
         values += [1.2 * panel.within, 1 / (1.2 * panel.within)]
     return fitting(values, *ends, log=True, least=math.log(1.6))

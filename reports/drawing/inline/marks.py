@@ -1,5 +1,7 @@
 """Markers as SVG paths, around a point."""
 
+import math
+
 from markupsafe import Markup
 
 from ...style import Look
@@ -24,13 +26,23 @@ _SHAPES = {
     "3": "m0 0h-4m4 0l2.2-3.6m-2.2 3.6l2.2 3.6",
     "4": "m0 0h4m-4 0l-2.2-3.6m2.2 3.6l-2.2 3.6",
     "_": "m-5 0h10",
+    "|": "m0-9v18",
 }
-_OPEN = frozenset("x+1234_")
+_OPEN = frozenset("x+1234_|")
 
 
 def marker(letter: str, x: float, y: float) -> tuple[str, str]:
     """The path of a marker around a point, and the class that says whether it is filled."""
     return f"M{x:.1f} {y:.1f}{_SHAPES[letter]}", "open" if letter in _OPEN else "full"
+
+
+def point(letter: str, place: tuple[float, float], told: str, kind: str = "") -> Markup:
+    """A marker that tells what it stands for; nothing without a place."""
+    if any(map(math.isnan, place)):
+        return Markup("")
+    path, filled = marker(letter, *place)
+    words = " ".join(filter(None, (filled, "point", kind)))
+    return Markup('<path class="{}" d="{}"><title>{}</title></path>').format(words, path, told)
 
 
 def key(look: Look) -> Markup:

@@ -12,7 +12,7 @@ from ...report import Plot
 from ...style import Look, shorten, show
 from ..panels import Line, Panel
 from .frame import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, frame, wrap, x_scale, y_scale
-from .marks import marker
+from .marks import marker, point
 
 _DASHES = ("6 3", "2 2", "7 2 2 2", "9 2 2 2 2 2")
 _TICKED = ("1", "2", "_", "+")
@@ -121,12 +121,12 @@ def _line(canvas: _Canvas, line: Line, look: Look, shift: float) -> Markup:
     if joined:
         parts.append(Markup('<path class="line"{} d="{}"/>').format(dash, canvas.path(at)))
     parts += [
-        _point(look.marker, place, _told(panel, line.name, row))
+        point(look.marker, place, _told(panel, line.name, row))
         for place, row in zip(at, points.to_dict("records"), strict=True)
     ]
     for row in line.lost.to_dict("records"):
         told = f"{line.name}, {show(row['x'])}: did not fit, predicted {show(row['y'])}"
-        parts.append(_point("X", canvas.at(row["x"], row["y"], shift), told))
+        parts.append(point("X", canvas.at(row["x"], row["y"], shift), told))
     group = Markup('<g data-line="{}" color="{}">{}</g>')
     return group.format(line.name, look.colour, Markup("").join(parts))
 
@@ -134,14 +134,6 @@ def _line(canvas: _Canvas, line: Line, look: Look, shift: float) -> Markup:
 def _upright(canvas: _Canvas, low: list[tuple[float, float]], high: list[tuple[float, float]], kind: str) -> Markup:
     path = "".join(canvas.path(pair) for pair in zip(low, high, strict=True))
     return Markup('<path class="{}" d="{}"/>').format(kind, path)
-
-
-def _point(letter: str, place: tuple[float, float], told: str) -> Markup:
-    """A marker that tells what it stands for."""
-    if any(map(math.isnan, place)):
-        return Markup("")
-    path, kind = marker(letter, *place)
-    return Markup('<path class="{} point" d="{}"><title>{}</title></path>').format(kind, path, told)
 
 
 def _told(panel: Panel, name: str, row: Mapping[Any, Any]) -> str:

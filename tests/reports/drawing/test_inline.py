@@ -60,6 +60,17 @@ def test_scale_has_no_place_for_what_has_no_logarithm() -> None:
     assert fitting([7, 7], 0, 1, log=False).at(7) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("log", [True, False])
+def test_scale_holds_any_number_that_there_is(*, log: bool) -> None:
+    for values in ([1e308, 1.0], [5e-324, 1.0], [1.7e308, 1.7e308], [-1e308, 1e140], [1e-140, 1e140]):
+        scale = fitting(values, 0, 1, log=log)
+        placed = [place for place in map(scale.at, values) if not math.isnan(place)]
+        assert all(0 <= place <= 1 for place in placed)
+        assert len(scale.ticks()) < 20
+        # Nothing that was measured is so large or so small.
+        assert all(1e-150 < abs(value) < 1e150 for value in values if not math.isnan(scale.at(value)) and log)
+
+
 def test_residuals_lie_in_their_band() -> None:
     frame = pd.DataFrame({"x": [1.0, 2.0], "y": [1.4, 1.6]})
     picture = drawn(
