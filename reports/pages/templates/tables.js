@@ -167,7 +167,7 @@ class Browser {
       if (name === "profile" && codes[row] >= 0) cell.replaceChildren(element("a", text, { href: encodeURI(text) }));
       else if (numeric) cell.className = "number";
       else if (text.length > 30) cell.className = "long";
-      if (name === "implementation" && KEYS.has(text)) cell.prepend(KEYS.get(text).cloneNode(true));
+      if (KEYS.has(text)) cell.prepend(KEYS.get(text).cloneNode(true));
     }
     if (this.rest.length) line.append(this.opener(line, row));
     return line;
