@@ -38,9 +38,9 @@ def test_limits_may_be_reached_and_not_passed(kernel: str) -> None:
 
 @pytest.mark.parametrize(("column", "most"), [("ready_warps", 2.3), ("alu_cycles_per_tap", 17)])
 def test_schedules_are_limited_as_instructions_are(column: str, most: float) -> None:
-    assert misses([row(**{column: most})]) == {}
-    assert list(misses([row(**{column: most + 0.1})])) == [f"forward {column}"]
-    assert misses([row(height=56, **{column: most + 0.1})]) == {}
+    assert misses([{**row(), column: most}]) == {}
+    assert list(misses([{**row(), column: most + 0.1}])) == [f"forward {column}"]
+    assert misses([{**row(height=56), column: most + 0.1}]) == {}
 
 
 @pytest.mark.parametrize(
