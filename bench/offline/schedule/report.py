@@ -9,7 +9,7 @@ from ...cost.bounds import bounds_us, kernel_work
 from ...cost.chips import CHIPS, MULTIPROCESSORS, Chip
 from ..sass import Code, Instruction
 from .rates import PIPES, SCHEDULERS, Capability, demand_of
-from .reuse import walks
+from .reuse import Held, walks
 from .simulation import Listing, Waited, simulate
 
 # Warps that are simulated, as a multiple of those that a scheduler holds: the first of them start together, in the
@@ -63,9 +63,10 @@ def schedule_of(
         rows: Window rows in an iteration.
         occupied: The share of its warps that a multiprocessor holds.
     """
-    held = round(occupied * MULTIPROCESSORS[compiled.capability].warps)
-    slots = max(1, held // SCHEDULERS)
-    ways = walks(compiled, max(1, held // compiled.warps), rows, _GENERATIONS * slots)
+    warps_held = round(occupied * MULTIPROCESSORS[compiled.capability].warps)
+    slots = max(1, warps_held // SCHEDULERS)
+    held = Held(max(1, warps_held // compiled.warps), rows, any(one.base == "BAR" for one in body))
+    ways = walks(compiled, held, _GENERATIONS * slots)
     done = simulate(_listing(code, body), ways, slots, compiled.capability)
     # Warps that a scheduler lets start after those that were simulated end at the rate of the second half.
     first, last = done.finished[len(ways) // 2 - 1], done.finished[-1]

@@ -24,6 +24,21 @@ Place = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
+class Held:
+    """How a kernel runs on a multiprocessor.
+
+    Args:
+        programs: Programs that it holds, which share its L1.
+        rows: Window rows in an iteration of the loop.
+        in_step: Whether the warps of a program wait for each other in every iteration.
+    """
+
+    programs: int
+    rows: int = 1
+    in_step: bool = False
+
+
+@dataclass(frozen=True)
 class _Lane:
     """Where a lane stands: image, row, first column, part; a lane of nothing has no such place."""
 
@@ -33,24 +48,17 @@ class _Lane:
     part: int
 
 
-def walks(compiled: CompiledKernel, programs: int, rows_per_iteration: int, count: int) -> list[Walk]:
-    """The ways of so many warps, of programs from the whole grid.
-
-    Args:
-        compiled: The kernel.
-        programs: Programs that a multiprocessor holds, which share its L1.
-        rows_per_iteration: Window rows in an iteration of the loop.
-        count: Warps.
-    """
+def walks(compiled: CompiledKernel, held: Held, count: int) -> list[Walk]:
+    """The ways of so many warps, of programs from the whole grid."""
     found, fetched = [], 0
     for number in range(count):
         # Spread over the grid without a period, which a grid's rows and strips would have as well.
         program = int((number + 0.5) * _GOLDEN % 1 * compiled.programs)
-        steps = _missing(compiled, program, programs)
+        steps = _missing(compiled, program, held.programs)
         fetched += sum(new for new, _ in steps)
         warp = number % compiled.warps
-        shares = [shares[warp] for _, shares in steps]
-        pieces = [shares[first : first + rows_per_iteration] for first in range(0, len(shares), rows_per_iteration)]
+        shares = [max(shares) if held.in_step else shares[warp] for _, shares in steps]
+        pieces = [shares[first : first + held.rows] for first in range(0, len(shares), held.rows)]
         found.append(tuple(sum(piece) / len(piece) for piece in pieces))
     beyond = min(1.0, _places(compiled) / max(1.0, fetched / count * compiled.programs))
     return [Walk(missing, beyond) for missing in found]

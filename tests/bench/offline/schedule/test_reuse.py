@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("triton")
 
 from bench.offline.schedule import reuse
-from bench.offline.schedule.reuse import walks
+from bench.offline.schedule.reuse import Held, walks
 from kernels import Problem
 from kernels.implementations.triton_fused.settings import Kernel
 from tests.support.not_compiled import binary
@@ -69,9 +69,9 @@ def test_a_strip_misses_where_a_row_is_new() -> None:
 
 def test_a_cache_that_holds_nothing_misses_always(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = binary("forward", STAGE_28)
-    held = walks(compiled, 4, 1, 4)
+    held = walks(compiled, Held(4), 4)
     monkeypatch.setattr(reuse, "_bytes_of_place", lambda _: 10**9)
-    thrashed = walks(compiled, 4, 1, 4)
+    thrashed = walks(compiled, Held(4), 4)
     assert all(some.missing <= more.missing for some, more in zip(held, thrashed, strict=True))
     assert thrashed[0].beyond < held[0].beyond
 
@@ -80,13 +80,21 @@ def test_what_comes_from_beyond_the_l2_comes_once() -> None:
     # A row is read by the programs of up to seven rows, and a column by up to three of a row.
     compiled = binary("forward", replace(STAGE_28, channels=400, height=14, width=14))
     assert compiled.geometry.rows == 1
-    (walk,) = walks(compiled, 3, 1, 1)
+    (walk,) = walks(compiled, Held(3), 1)
     assert 1 / 7 / 3 < walk.beyond < 2 / 7
 
 
 def test_rows_of_an_unrolled_loop_are_one_iteration() -> None:
     compiled = binary("forward", STAGE_28)
-    (single,), (double,) = walks(compiled, 4, 1, 1), walks(compiled, 4, 2, 1)
+    (single,), (double,) = walks(compiled, Held(4), 1), walks(compiled, Held(4, rows=2), 1)
     assert len(single.missing) == 7
     assert len(double.missing) == 4
     assert double.missing[0] == pytest.approx(sum(single.missing[:2]) / 2)
+
+
+def test_warps_that_wait_for_each_other_miss_as_the_worst() -> None:
+    compiled = binary("forward", STAGE_28)
+    apart = walks(compiled, Held(4), 4)
+    together = walks(compiled, Held(4, in_step=True), 4)
+    assert all(all(map(float.__le__, one.missing, other.missing)) for one, other in zip(apart, together, strict=True))
+    assert sum(map(sum, (one.missing for one in apart))) < sum(map(sum, (one.missing for one in together)))
