@@ -1,5 +1,7 @@
 """The project's tasks; `nox -l` explains them, and what stands after `--` goes to the command behind a task."""
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -8,6 +10,18 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 NO_EVIDENCE = 4
+# What the kernels are tried with: Python, torch and Triton.
+VERSIONS = (
+    ("3.11", "2.11.0", "3.6.0"),
+    ("3.11", "2.13.0", "3.6.0"),
+    ("3.11", "2.13.0", "3.8.0"),
+    ("3.11", "2.13.0", "3.9.0"),
+    ("3.11", "2.14.1", "3.8.0"),
+    ("3.11", "2.15.0", "3.9.0"),
+    ("3.12", "2.13.0", "3.7.1"),
+    ("3.13", "2.14.1", "3.8.0"),
+    ("3.14", "2.15.0", "3.9.0"),
+)
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -40,6 +54,25 @@ def tests_extended(session: nox.Session) -> None:
     """Run the long tests of what shorter ones cover in part: before a release, and each night."""
     install(session, "test")
     session.run("python", "-m", "pytest", "-m", "extended", *session.posargs)
+
+
+@nox.session(default=False)
+@nox.parametrize("python,torch,triton", VERSIONS)
+def versions(session: nox.Session, torch: str, triton: str) -> None:
+    """Try the kernels with other versions of Python, torch and Triton: interpreted, compiled, in torch.
+
+    `nox -s "versions(python='3.11', torch='2.13.0', triton='3.9.0')"` is one of them; what follows `--` goes to pytest.
+    """
+    constraints = Path(session.create_tmp()) / "constraints.txt"
+    tested = Path("constraints.txt").read_text(encoding="utf-8").splitlines()
+    constraints.write_text("\n".join(pin for pin in tested if not pin.startswith(("torch==", "triton=="))))
+    session.install(
+        "--constraint", str(constraints), f"torch=={torch}", *nox.project.dependency_groups(PYPROJECT, "test")
+    )
+    # torch's builds for CUDA ask for one version of Triton, without which they run as well.
+    session.install("--no-deps", f"triton=={triton}")
+    chosen = "not timing and not extended and not gpu"
+    session.run("python", "-m", "pytest", "-m", chosen, *(session.posargs or ("tests/kernels", "tests/bench/offline")))
 
 
 @nox.session(default=False)
