@@ -17,10 +17,11 @@ from .simulation import Walk
 
 _THREADS = 32
 _GOLDEN = (5**0.5 - 1) / 2
-# Numbers of a group that are loaded with its channels, and whether as float32: the key; query, shift, scale and mean.
+# Numbers of a group that go with its channels, in their dtype (key, or query) and wider (shift, scale and mean).
 _SCALARS = {"forward": (1, 0), "query": (1, 0), "key": (1, 3)}
 
-Place = tuple[int, int, int, int]
+# Image, row, column, part.
+_Place = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,12 @@ def _missing(compiled: CompiledKernel, program: int, programs: int) -> list[tupl
     room = (memory.l1_bytes - programs * compiled.shared_bytes) / programs
     size = _bytes_of_place(compiled)
     lanes = list(_lanes(compiled, program))
-    last_read: dict[Place, int] = {}
+    last_read: dict[_Place, int] = {}
     read, found = 0, []
     for rows in _rows_by_step(compiled, lanes):
-        new: set[Place] = set()
-        touched: set[Place] = set()
-        warps: list[dict[int, set[Place]]] = [{} for _ in range(compiled.warps)]
+        new: set[_Place] = set()
+        touched: set[_Place] = set()
+        warps: list[dict[int, set[_Place]]] = [{} for _ in range(compiled.warps)]
         for index, (lane, row) in enumerate(zip(lanes, rows, strict=True)):
             if lane is None or row is None:
                 continue

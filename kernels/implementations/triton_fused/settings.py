@@ -119,9 +119,10 @@ def _fits(kernel: Kernel, problem: Problem, columns: int, width: int) -> bool:
 def _one_warp(kernel: Kernel, problem: Problem) -> bool:
     """Whether a program is one warp: summing the prior's gradient, warps would wait for each other in every window row.
 
-    Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many.
+    Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many. Of
+    13 columns a warp alone spills some.
     """
-    return kernel == "query" and problem.prior and problem.m >= 4
+    return kernel == "query" and problem.prior and problem.m >= 4 and problem.kernel_size < 13
 
 
 def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
@@ -130,7 +131,7 @@ def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
         return 255
     spilling = {
         "forward": problem.dtype in ("float16", "float64"),
-        "query": problem.kernel_size <= 3 or (_one_warp(kernel, problem) and problem.kernel_size >= 13),
+        "query": problem.kernel_size <= 3,
         "key": min(problem.m, problem.channels) > _MEMBERS,
     }
     limits = {"forward": 168, "query": 168, "key": 255}
