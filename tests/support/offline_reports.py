@@ -37,7 +37,7 @@ WAITED = (Waited(turn=30, issued=10), Waited(issued=10), Waited(stall=30, scoreb
 def simulated(task: Task) -> KernelReport:
     """A report made up for a task, with a schedule that loses 333 cycles at one scoreboard."""
     us = {name: 52.5 for name, chip in CHIPS.items() if chip.architecture == task.arch}
-    return replace(report(task), schedule=Schedule(LOOP, WAITED, 3, 31.0, us))
+    return replace(report(task), schedule=Schedule(LOOP, WAITED, 3, 31.0, 0.8, us))
 
 
 def report(task: Task, **measured: Any) -> KernelReport:

@@ -26,6 +26,7 @@ class Schedule:
         waited: What each of them waited for.
         slots: Warps that a scheduler holds.
         cycles_per_tap: Cycles of a scheduler per tap of a warp.
+        walked: The share of a lane's taps that its loop passes over; a program may skip window rows.
         us: Microseconds of the launch by GPU.
     """
 
@@ -33,6 +34,7 @@ class Schedule:
     waited: tuple[Waited, ...]
     slots: int
     cycles_per_tap: float
+    walked: float
     us: Mapping[str, float]
 
 
@@ -81,7 +83,9 @@ def schedule_of(
             warps = _warps_of_scheduler(compiled, chip)
             memory = bounds_us(kernel_work(compiled.problem, compiled.kernel), chip)["memory"]
             us[name] = max(memory, cycles(warps) / (chip.clock_ghz * 1e3))
-    return Schedule(tuple(body), done.waited, slots, per_warp / compiled.taps_per_lane, us)
+    taps = compiled.taps_per_lane
+    walked = compiled.iterations * compiled.taps_per_iteration / taps if code.loops else 1.0
+    return Schedule(tuple(body), done.waited, slots, per_warp / taps, walked, us)
 
 
 def _warps_of_scheduler(compiled: CompiledKernel, chip: Chip) -> int:

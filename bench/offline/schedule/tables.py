@@ -32,6 +32,12 @@ def binding(report: KernelReport) -> str:
     return max(report.cycles, key=lambda pipe: report.cycles[pipe])
 
 
+def busy(report: KernelReport) -> float:
+    """The share of the simulated time for which the loop keeps that pipe."""
+    schedule = _simulated(report)
+    return report.cycles[binding(report)] * schedule.walked / schedule.cycles_per_tap
+
+
 _CYCLES: Columns = {
     "issued": lambda r: f"{len(_simulated(r).loop)}",
     "stall": lambda r: f"{r.measures['stall_cycles']}",
@@ -47,7 +53,7 @@ _CYCLES: Columns = {
 _TIMES: Columns = {
     "binds": binding,
     "sim": lambda r: f"{_simulated(r).cycles_per_tap:.1f}",
-    "busy%": lambda r: f"{100 * r.cycles[binding(r)] / _simulated(r).cycles_per_tap:.0f}",
+    "busy%": lambda r: f"{100 * busy(r):.0f}",
 }
 
 

@@ -92,7 +92,7 @@ def test_schedules_are_shown(invoke: Invoke) -> None:
     line = next(line for line in out.split("sm_90: schedule")[1].splitlines() if " query " in line)
     cells = line.split("query")[1].split()
     numbers = ["23.2", "12.5", "16.2", "9.2", "8.0", "0.0"]
-    assert cells == ["3", "1050", "1.75", "3", *numbers, "issue", "31.0", "75", "52.5", "–", "52.5", "–"]
+    assert cells == ["3", "1050", "1.75", "3", *numbers, "issue", "31.0", "60", "52.5", "–", "52.5", "–"]
     assert "sm_90: schedule" not in invoke("offline", *ONE)[1]
 
 

@@ -61,6 +61,14 @@ def test_a_full_pipe_is_the_time_of_a_launch() -> None:
     assert found.us["H100 SXM"] == pytest.approx(cycles / h100.clock_ghz / 1e3, rel=0.01)
     assert found.cycles_per_tap == pytest.approx(7 * 200 / (4 * 49), rel=0.01)
     assert len(found.waited) == 100
+    assert found.walked == 1
+
+
+def test_rows_that_a_program_skips_are_not_walked() -> None:
+    code = code_of([instruction(FFMA)] * 10)
+    compiled = binary("forward", replace(STAGE_28, height=7, width=7, channels=800))
+    # Of seven window rows 4, 5, 6, 7, 6, 5 and 4 lie inside the image.
+    assert schedule_of(compiled, code, code.loops[0], 1, 0.25).walked == pytest.approx(37 / 49)
 
 
 def test_a_launch_is_as_long_as_its_busiest_scheduler() -> None:
