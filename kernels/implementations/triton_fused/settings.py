@@ -61,7 +61,7 @@ def heuristic(kernel: Kernel, problem: Problem) -> Settings:
         # The prior's gradient is summed over the lanes of a group, so these keep in step.
         lane_groups=_lane_groups(problem.groups) if kernel == "query" and problem.prior else 0,
         members=_MEMBERS,
-        lanes=_WARP if _one_warp(kernel, problem) else _LANES,
+        lanes=_WARP if _one_warp(kernel, problem, columns) else _LANES,
         registers=_registers(kernel, problem, columns),
     )
 
@@ -116,18 +116,20 @@ def _fits(kernel: Kernel, problem: Problem, columns: int, width: int) -> bool:
     return columns * members <= 64 and columns * taps <= 56
 
 
-def _one_warp(kernel: Kernel, problem: Problem) -> bool:
+def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
     """Whether a program is one warp: summing the prior's gradient, warps would wait for each other in every window row.
 
-    Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many. Of
-    13 columns a warp alone spills some.
+    Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many. With
+    13 columns of a window, or with parts of a row of more than four, nothing is won.
     """
-    return kernel == "query" and problem.prior and problem.m >= 4 and problem.kernel_size < 13
+    if kernel != "query" or not problem.prior or problem.m < 4 or problem.kernel_size >= 13:
+        return False
+    return columns <= 4 or columns == problem.out_width
 
 
 def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
     """A limit where the compiler, left to itself, settles for fewer registers and spills some outside the loop."""
-    if _one_warp(kernel, problem) and columns > 4:
+    if _one_warp(kernel, problem, columns) and columns > 4:
         return 255
     spilling = {
         "forward": problem.dtype in ("float16", "float64"),
