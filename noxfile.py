@@ -18,8 +18,21 @@ GATE = (
     *("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"),
     *("-m", "not timing and not compilations and not extended"),
 )
+# What the kernels are tried with: Python, torch and Triton.
+VERSIONS = (
+    ("3.11", "2.11.0", "3.6.0"),
+    ("3.11", "2.13.0", "3.6.0"),
+    ("3.11", "2.13.0", "3.8.0"),
+    ("3.11", "2.13.0", "3.9.0"),
+    ("3.11", "2.14.1", "3.8.0"),
+    ("3.11", "2.15.0", "3.9.0"),
+    ("3.12", "2.13.0", "3.7.1"),
+    ("3.13", "2.14.1", "3.8.0"),
+    ("3.14", "2.15.0", "3.9.0"),
+)
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = PYPROJECT["project"]
+NEEDS = [Requirement(text) for text in PROJECT["dependencies"]]
 
 
 def needed(*extras: str) -> list[str]:
@@ -31,10 +44,19 @@ def needed(*extras: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = (), constraints: str = CONSTRAINTS) -> None:
+def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = (), pins: str = CONSTRAINTS) -> None:
     """Install what the project, its extras and the groups of dependencies need, at the tested versions."""
     packages = [*PROJECT["dependencies"], *needed(*extras), *nox.project.dependency_groups(PYPROJECT, *groups)]
-    session.install("--constraint", constraints, *packages)
+    session.install("--constraint", pins, *packages)
+
+
+def constraints(session: nox.Session, *pins: str) -> str:
+    """A file with the tested versions, those of torch and Triton replaced by the pins."""
+    lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+    others = [line for line in lines if line.partition("==")[0] not in {one.name for one in NEEDS}]
+    file = Path(session.create_tmp(), CONSTRAINTS)
+    file.write_text("\n".join([*others, *pins]), encoding="utf-8")
+    return str(file)
 
 
 @nox.session
@@ -48,14 +70,9 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("release", [nox.param(which, id=which) for which in ("oldest", "newest")])
 def tests_torch(session: nox.Session, release: str) -> None:
     """Run the tests with the oldest torch that pyproject.toml takes, or the newest: `nox -s "tests_torch(newest)"`."""
-    needs = [Requirement(text) for text in PROJECT["dependencies"]]
-    lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines()
-    others = [line for line in lines if line.partition("==")[0] not in {one.name for one in needs}]
     # The oldest is the newest patch of the lower bound's series: ">=2.11" as "==2.11.*".
-    oldest = [f"{one.name}{one.specifier}.*".replace(">=", "==") for one in needs] if release == "oldest" else []
-    constraints = Path(session.create_tmp(), CONSTRAINTS)
-    constraints.write_text("\n".join([*others, *oldest]), encoding="utf-8")
-    install(session, "test", constraints=str(constraints))
+    oldest = [f"{one.name}{one.specifier}.*".replace(">=", "==") for one in NEEDS] if release == "oldest" else []
+    install(session, "test", pins=constraints(session, *oldest))
     session.run("python", "-m", "pytest", *GATE, *session.posargs)
 
 
@@ -71,6 +88,20 @@ def tests_extended(session: nox.Session) -> None:
     """Run the long tests of what shorter ones cover in part: before a release, and each night."""
     install(session, "test")
     session.run("python", "-m", "pytest", "-m", "extended", *session.posargs)
+
+
+@nox.session(default=False)
+@nox.parametrize("python,torch,triton", VERSIONS)
+def versions(session: nox.Session, torch: str, triton: str) -> None:
+    """Try the kernels with other versions of Python, torch and Triton: interpreted, compiled, in torch.
+
+    `nox -s "versions(python='3.11', torch='2.13.0', triton='3.9.0')"` is one of them; what follows `--` goes to pytest.
+    """
+    install(session, "test", pins=constraints(session, f"torch=={torch}"))
+    # torch's builds for CUDA ask for one version of Triton, without which they run as well.
+    session.install("--no-deps", f"triton=={triton}")
+    chosen = "not timing and not extended and not gpu"
+    session.run("python", "-m", "pytest", "-m", chosen, *(session.posargs or ("tests/kernels", "tests/bench/offline")))
 
 
 @nox.session(default=False)

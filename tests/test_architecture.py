@@ -36,7 +36,7 @@ ROOMS: Mapping[str, frozenset[str]] = {
         "case": "kernels cost results device errors",
         "measure": "kernels cost results device case samples errors",
         "run": "kernels cost results device case measure samples locks processes errors",
-        "offline": "kernels cost case processes errors",
+        "offline": "kernels cost results case processes errors",
         "profile": "kernels cost results device case measure run offline samples locks processes errors",
         "learn": "kernels case device results locks errors",
         "commands": "kernels cost results device case measure run offline profile learn samples locks processes errors",

@@ -91,9 +91,15 @@ def offline(  # noqa: PLR0913
     csv: Annotated[Path | None, typer.Option(help="a file for the table")] = None,
     check: Annotated[bool, typer.Option("--check", help="exit with 1 where a limit is missed")] = False,
     record: Annotated[bool, typer.Option("--record", help="record the counts that the tests compare with")] = False,
+    schedule: Annotated[
+        bool, typer.Option("--schedule", help="simulate the kernels' schedules and their time")
+    ] = False,
+    measured: Annotated[Path | None, typer.Option(help="a run on a GPU, whose times stand beside schedules")] = None,
+    why: Annotated[str | None, typer.Option(metavar="KERNEL", help="what the loop of one kernel waits for")] = None,
 ) -> int:
     """Compile the fused kernels without a GPU and show what became of them."""
-    from ..offline.command import Files, run_offline
+    from ..offline.command import Files, View, run_offline
     from ..offline.examine import tasks_of
 
-    return run_offline(tasks_of(arch, kernel or (), axis or ()), Files(dump, csv, record), check=check)
+    tasks = tasks_of(arch, kernel or (), axis or ())
+    return run_offline(tasks, Files(dump, csv, record), View(schedule, measured, why), check=check)

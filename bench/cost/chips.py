@@ -3,10 +3,10 @@
 Multiprocessors, clocks and bandwidths are of NVIDIA's data sheets and architecture whitepapers: A100 (data sheet 2021,
 GA100 whitepaper), H100 SXM5 and H200 SXM (data sheets 2022 and 2024, GH100 whitepaper; 67 TFLOP/s in float32 is
 132·128·2·1.98 GHz), HGX B200 (data sheet 2025; 75 TFLOP/s in float32 for each GPU, 1.965 GHz as its driver reports it),
-L40S (data sheet 2023) and RTX 4090 (Ada whitepaper). The clock is the highest boost clock, and the bandwidth what the
-pins can do: no measurement reaches them. The L2 is what drivers report. What one multiprocessor does in a clock and
-holds at most is of the CUDA C++ Programming Guide's tables of the throughput of arithmetic instructions and of
-technical specifications per compute capability.
+L40S (data sheet 2023), RTX 4090 (Ada whitepaper) and RTX 5090 (RTX Blackwell whitepaper). The clock is the highest
+boost clock, and the bandwidth what the pins can do: no measurement reaches them. The L2 is what drivers report. What
+one multiprocessor does in a clock and holds at most is of the CUDA C++ Programming Guide's tables of the throughput of
+arithmetic instructions and of technical specifications per compute capability.
 """
 
 from collections.abc import Mapping
@@ -135,6 +135,15 @@ CHIPS: Mapping[str, Chip] = {
             clock_ghz=2.52,
             dram_tbps=1.008,
             l2_bytes=72 * 2**20,
+        ),
+        Chip(
+            name="RTX 5090",
+            device_name="NVIDIA GeForce RTX 5090",
+            capability=(12, 0),
+            multiprocessors=170,
+            clock_ghz=2.407,
+            dram_tbps=1.792,
+            l2_bytes=96 * 2**20,
         ),
     )
 }

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import UsageError
 
-_DISASSEMBLE = ("nvdisasm", "-c")
+_DISASSEMBLE = ("nvdisasm", "-c", "-hex")
 _RESOURCES = ("cuobjdump", "--dump-resource-usage")
 
 
@@ -24,7 +24,7 @@ def require_tools() -> None:
 
 
 def disassemble(cubin: bytes) -> str:
-    """The machine code of a binary as text."""
+    """The machine code of a binary as text, each instruction with its word."""
     return _output(_DISASSEMBLE, cubin)
 
 
@@ -40,12 +40,12 @@ def _folder() -> Path:
     return Path(spec.origin).parent / "backends" / "nvidia" / "bin"
 
 
-def _output(command: tuple[str, str], cubin: bytes) -> str:
-    name, option = command
+def _output(command: tuple[str, ...], cubin: bytes) -> str:
+    name, *options = command
     with TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(cubin)
-        done = subprocess.run([_folder() / name, option, path], capture_output=True, text=True, check=False)
+        done = subprocess.run([_folder() / name, *options, path], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{name} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout

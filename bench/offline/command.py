@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +16,13 @@ from rich.progress import track
 from ..errors import Exit, Interrupted, UsageError
 from ..processes import console, spread
 from .binaries import require_tools
-from .examine import KernelReport, Task, examine
+from .examine import KernelReport, Task, examine, examine_schedule
 from .limits import RECORD, changes, misses, read_record, write_record
+from .schedule.measured import Measured
+from .schedule.tables import print_schedules, print_why
 from .tables import print_reports
+
+Examine = Callable[[Task], KernelReport]
 
 
 @dataclass(frozen=True)
@@ -30,22 +34,49 @@ class Files:
     record: bool = False
 
 
-def run_offline(tasks: Sequence[Task], files: Files, *, check: bool) -> Exit:
+@dataclass(frozen=True)
+class View:
+    """What is shown beside the tables: schedules and a run's times beside them, or the loop of one kernel by name."""
+
+    schedule: bool = False
+    measured: Path | None = None
+    why: str | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether anything of it is to be simulated."""
+        return self.schedule or self.measured is not None or self.why is not None
+
+    def tasks(self, tasks: Sequence[Task]) -> list[Task]:
+        """Those of the tasks that are to be compiled.
+
+        Raises:
+            UsageError: The kernel whose loop is to be shown is none of them.
+        """
+        chosen = [task for task in tasks if self.why in {None, task.name}]
+        if not chosen:
+            raise UsageError(f"there is no kernel {self.why!r} among those chosen: there are, as {tasks[0].name}, ...")
+        return chosen
+
+
+def run_offline(tasks: Sequence[Task], files: Files, view: View, *, check: bool) -> Exit:
     """Compile kernels, show what became of them and leave the files; the exit code, 1 where one does not compile.
 
     With `check`, it is 1 also where a limit is missed.
 
     Raises:
-        UsageError: The compiler is not here, or a file cannot be written.
+        UsageError: The compiler is not here, a file cannot be written, or no kernel has the name of `view`.
+        RunFolderError: What is to stand beside schedules is no run.
         Interrupted: Somebody pressed Ctrl-C.
     """
     require_tools()
+    tasks, measured = view.tasks(tasks), Measured(view.measured) if view.measured else None
     _require_places(files)
     reports: dict[Task, KernelReport] = {}
     failures: dict[Task, Exception] = {}
     started = monotonic()
     try:
-        for task, result in _results(tasks):
+        for task, result in _results(tasks, examine_schedule if view.simulated else examine):
             if isinstance(result, Exception):
                 failures[task] = result
                 continue
@@ -55,7 +86,7 @@ def run_offline(tasks: Sequence[Task], files: Files, *, check: bool) -> Exit:
     except KeyboardInterrupt:
         raise Interrupted(f"{len(reports)} of {len(tasks)} kernels are compiled") from None
     done = [reports[task] for task in tasks if task in reports]
-    print_reports(done, console())
+    _show(done, view, measured)
     typer.echo(f"\n{len(done)} kernels compiled by triton {version('triton')} in {monotonic() - started:.0f} s")
     for task, failure in failures.items():
         typer.echo(f"{task.name} does not compile: {failure}")
@@ -81,16 +112,26 @@ def _require_places(files: Files) -> None:
         raise UsageError(f"cannot write {error.filename or files.dump}: {error.strerror}") from None
 
 
-def _results(tasks: Sequence[Task]) -> Iterator[tuple[Task, KernelReport | Exception]]:
+def _results(tasks: Sequence[Task], examined: Examine) -> Iterator[tuple[Task, KernelReport | Exception]]:
     """Each task and what came of it, as they come, with progress on stderr."""
     console = Console(stderr=True)
-    results: Iterable[tuple[int, KernelReport | Exception]] = spread(examine, tasks)
+    results: Iterable[tuple[int, KernelReport | Exception]] = spread(examined, tasks)
     if console.is_terminal:
         results = track(results, "compiling", total=len(tasks), console=console, transient=True)
     for number, (index, result) in enumerate(results, 1):
         if not console.is_terminal and (number % 10 == 0 or number == len(tasks)):
             typer.echo(f"[{number}/{len(tasks)}] compiled", err=True)
         yield tasks[index], result
+
+
+def _show(reports: Sequence[KernelReport], view: View, measured: Measured | None) -> None:
+    if view.why is not None:
+        for report in reports:
+            print_why(report, console())
+        return
+    print_reports(reports, console())
+    if view.simulated:
+        print_schedules(reports, measured, console())
 
 
 def _dump(report: KernelReport, folder: Path) -> None:

@@ -14,6 +14,7 @@ from ..cost.chips import CHIPS, MULTIPROCESSORS, occupancy
 from ..errors import UsageError
 from .binaries import disassemble, resource_usage
 from .sass import Code, Instruction, by_unit, bytes_of, parse_code, parse_resources, spill_bytes
+from .schedule.report import Schedule, pipe_cycles, ready_warps, schedule_of
 
 ARCHITECTURES: Mapping[str, tuple[int, int]] = {
     f"sm_{major}{minor}": (major, minor) for major, minor in MULTIPROCESSORS
@@ -65,14 +66,19 @@ class Task:
 
 @dataclass(frozen=True)
 class KernelReport:
-    """What became of a task: settings, measures, instructions per tap by unit, bounds by GPU, texts and binary."""
+    """What became of a task: settings, measures, per tap instructions by unit and cycles by pipe, bounds by GPU.
+
+    Texts and binary; and its schedule where it was simulated.
+    """
 
     task: Task
     settings: Mapping[str, Any]
     measures: Mapping[str, Any]
     units: Mapping[str, float]
+    cycles: Mapping[str, float]
     bounds_us: Mapping[str, Mapping[str, float]]
     files: Mapping[str, str | bytes]
+    schedule: Schedule | None = None
 
     def row(self) -> dict[str, Any]:
         """All numbers by column; a setting that repeats a field of the problem is left out."""
@@ -84,7 +90,9 @@ class KernelReport:
             **{name: value for name, value in self.settings.items() if name not in problem},
             **self.measures,
             **{f"{unit}_per_tap": count for unit, count in self.units.items()},
+            **{f"{pipe}_cycles_per_tap": count for pipe, count in self.cycles.items()},
             **bounds,
+            **self._simulated(),
         }
 
     def document(self) -> dict[str, Any]:
@@ -95,10 +103,18 @@ class KernelReport:
             "columns": self.settings["columns"],
             **self.measures,
             "units_per_tap": dict(self.units),
+            "cycles_per_tap": dict(self.cycles),
             "bounds_us": {chip: dict(times) for chip, times in self.bounds_us.items()},
             "problem": asdict(self.task.problem),
             "settings": dict(self.settings),
+            **self._simulated(),
         }
+
+    def _simulated(self) -> dict[str, Any]:
+        if self.schedule is None:
+            return {}
+        times = {f"simulated_us {chip}": time for chip, time in self.schedule.us.items()}
+        return {"simulated_cycles_per_tap": self.schedule.cycles_per_tap, **times}
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -135,11 +151,22 @@ def tasks_of(archs: str, kernels: Iterable[str], axes: Iterable[str]) -> list[Ta
 
 def examine(task: Task) -> KernelReport:
     """Compile a task's kernel and read its binary."""
+    return _examined(task, simulated=False)
+
+
+def examine_schedule(task: Task) -> KernelReport:
+    """The same, and let its warps run through a model of the GPU."""
+    return _examined(task, simulated=True)
+
+
+def _examined(task: Task, *, simulated: bool) -> KernelReport:
     compiled = compile_fused(task.kernel, task.problem, ARCHITECTURES[task.arch])
     text = disassemble(compiled.cubin)
     code, resources = parse_code(text), parse_resources(resource_usage(compiled.cubin))
     body, counts = _counted(compiled, code)
-    units = {unit: count / counts["counted_taps"] for unit, count in by_unit(body).items()}
+    taps = counts["counted_taps"]
+    units = {unit: count / taps for unit, count in by_unit(body).items()}
+    cycles = {pipe: count / taps for pipe, count in pipe_cycles(body, compiled.capability).items()}
     measures = {
         "registers": resources["REG"],
         "stack_bytes": resources["STACK"],
@@ -150,7 +177,9 @@ def examine(task: Task) -> KernelReport:
         "occupancy": occupancy(compiled.capability, compiled.warps, resources["REG"], compiled.shared_bytes),
         "idle_lanes": 1 - compiled.taps / (compiled.lanes * compiled.taps_per_lane),
         **counts,
-        "l1_bytes_per_tap": bytes_of(body, "LDG") / counts["counted_taps"],
+        "l1_bytes_per_tap": bytes_of(body, "LDG") / taps,
+        "stall_cycles": sum(one.control.stall for one in body),
+        "ready_warps": ready_warps(body),
         "compile_seconds": round(compiled.compile_seconds, 3),
     }
     issued = compiled.lanes * counts["executed_instructions"]
@@ -158,7 +187,10 @@ def examine(task: Task) -> KernelReport:
     bounds = {name: bounds_us(work, chip) for name, chip in CHIPS.items() if chip.capability == compiled.capability}
     settings = {**asdict(compiled.geometry), "warps": compiled.warps}
     files: dict[str, str | bytes] = {"ptx": compiled.ptx, "cubin": compiled.cubin, "sass": text}
-    return KernelReport(task, settings, measures, units, bounds, files)
+    schedule = None
+    if simulated:
+        schedule = schedule_of(compiled, code, body, counts["rows_per_iteration"], measures["occupancy"])
+    return KernelReport(task, settings, measures, units, cycles, bounds, files, schedule)
 
 
 def _counted(compiled: CompiledKernel, code: Code) -> tuple[Sequence[Instruction], dict[str, Any]]:

@@ -1,11 +1,13 @@
 """What a kernel's machine code consists of: its loops, its instructions by unit, the bytes it moves. Text → numbers.
 
-The text is nvdisasm's (`nvdisasm -c`), and cuobjdump's for the resources.
+The text is nvdisasm's (`nvdisasm -c -hex`), and cuobjdump's for the resources.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .control import Control, decode
 
 UNITS = ("fp32", "fp64", "mufu", "memory", "integer", "conversion", "predicate", "other")
 # The first pattern that an instruction's opcode and operands begin with names its unit.
@@ -28,6 +30,9 @@ _PATTERNS: Sequence[tuple[str, str]] = (
 )
 _UNIT_PATTERNS = tuple((unit, re.compile(pattern)) for unit, pattern in _PATTERNS)
 _LINE = re.compile(r"\s*/\*([0-9a-f]+)\*/\s+(?:@(!?U?P\w+)\s+)?([A-Z][\w.]*)\s*(.*?)\s*;")
+# The lower half of an instruction's word stands behind it, the upper half by itself in the next line.
+_HALVES = re.compile(r"(/\* 0x[0-9a-f]{16} \*/)\s*\n\s*(?=/\* 0x[0-9a-f]{16} \*/)")
+_WORD = re.compile(r"/\* 0x([0-9a-f]{16}) \*/(?=/\* 0x([0-9a-f]{16}) \*/)")
 _LABEL = re.compile(r"([.$\w]+):\s*$")
 _TARGET = re.compile(r"(.*)`\(([.$\w]+)\)")
 _WIDTHS = {"U8": 1, "S8": 1, "U16": 2, "S16": 2, "64": 8, "128": 16, "256": 32}
@@ -42,12 +47,17 @@ class SassError(ValueError):
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction: its predicate or "", its opcode with modifiers, its operands, the label that it branches to."""
+    """One instruction: its predicate or "", its opcode with modifiers, its operands, the label that it branches to.
+
+    Its address is in bytes from the kernel's start, and its schedule that of its word, where the text has it.
+    """
 
     guard: str
     opcode: str
     operands: str
     target: str
+    address: int
+    control: Control = field(default_factory=Control)
 
     @property
     def base(self) -> str:
@@ -127,14 +137,17 @@ def _read(text: str) -> tuple[list[Instruction], dict[str, int]]:
     """Instructions in order, and the index of the one after each label."""
     instructions: list[Instruction] = []
     labels: dict[str, int] = {}
-    for line in text.splitlines():
+    for line in _HALVES.sub(r"\1", text).splitlines():
         label, match = _LABEL.match(line), _LINE.match(line)
         if label:
             labels[label.group(1)] = len(instructions)
         elif match:
-            _, guard, opcode, operands = match.groups()
+            address, guard, opcode, operands = match.groups()
             target = _TARGET.match(operands) if opcode.startswith(_JUMPS) else None
-            instructions.append(Instruction(guard or "", opcode, operands, target.group(2) if target else ""))
+            place = target.group(2) if target else ""
+            word = _WORD.search(line)
+            control = decode(int(word.group(2) + word.group(1), 16)) if word else Control()
+            instructions.append(Instruction(guard or "", opcode, operands, place, int(address, 16), control))
     if not instructions:
         raise SassError(f"there are no instructions in the disassembly: {text[:200]!r}")
     return instructions, labels

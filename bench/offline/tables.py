@@ -33,7 +33,7 @@ _INSTRUCTIONS: Columns = {
     "all": lambda r: f"{r.measures['executed_per_tap']:.1f}",
     "L1 B": lambda r: f"{r.measures['l1_bytes_per_tap']:.1f}",
 }
-_WIDE = 118
+WIDE = 118
 _LEGEND = """\
 regs, spill: registers and bytes spilled, per thread. smem: bytes of shared memory, per program of so many warps. \
 occ%: warps that a multiprocessor holds, of those that it could. idle%: lanes without a pixel or a group. compile s: \
@@ -50,7 +50,7 @@ _DTYPES: Mapping[str, str] = {"bfloat16": "bf16", "float16": "fp16", "float32": 
 
 def print_reports(reports: Sequence[KernelReport], console: Console) -> None:
     """Show what became of each kernel, by architecture and problem."""
-    wide = console.width >= _WIDE
+    wide = console.width >= WIDE
     halves = (
         {"compiled": {**_RESOURCES, **_INSTRUCTIONS}}
         if wide
@@ -60,7 +60,7 @@ def print_reports(reports: Sequence[KernelReport], console: Console) -> None:
         group = list(of_arch)
         bounds = {"bounds in µs": _bounds(group)} if group[0].bounds_us else {}
         for title, columns in {**halves, **bounds}.items():
-            console.print(_table(f"{arch}: {title}", columns, group))
+            console.print(table_of(f"{arch}: {title}", columns, group))
             console.print()
         if not bounds:
             console.print(
@@ -97,7 +97,7 @@ def _bounds(reports: Sequence[KernelReport]) -> Columns:
     }
 
 
-def _table(title: str, columns: Columns, reports: Sequence[KernelReport]) -> Table:
+def table_of(title: str, columns: Columns, reports: Sequence[KernelReport]) -> Table:
     """A row for each problem, in whose cells its kernels stand below each other."""
     table = Table("problem", "kernel", box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")
     for name in columns:

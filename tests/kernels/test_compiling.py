@@ -13,14 +13,14 @@ pytest.importorskip("triton")
 from triton.runtime import driver
 
 from bench.processes import spread
-from kernels import CompiledKernel, Problem, compile_fused
+from kernels import Problem, compile_fused
 from kernels.implementations.triton_fused import launch, plans, pretended
 from kernels.implementations.triton_fused.compiling import launch_arguments
 from kernels.implementations.triton_fused.geometry import geometry_of
 from kernels.implementations.triton_fused.settings import KERNELS, Kernel, heuristic
 from kernels.tensors import accumulation_dtype
+from tests.support.not_compiled import CPU, binary
 
-CPU = torch.device("cpu")
 SMALL = Problem(batch=2, channels=12, height=5, width=6, kernel_size=3, m=4, padding=1, dtype="bfloat16")
 PROBLEMS = {
     "small": SMALL,
@@ -154,24 +154,6 @@ def test_the_driver_is_put_back() -> None:
         fail_to_compile(kernel)
     assert driver._active is real
     assert kernel.device_caches == {}
-
-
-def binary(kernel: Kernel, problem: Problem, **geometry: Any) -> CompiledKernel:
-    """A kernel that is not compiled, its geometry changed."""
-    settings = heuristic(kernel, problem)
-    laid_out = replace(geometry_of(kernel, problem, settings), **geometry)
-    return CompiledKernel(
-        kernel=kernel,
-        problem=problem,
-        capability=(9, 0),
-        geometry=laid_out,
-        programs=plans.Launch(kernel, problem, settings, CPU).grid[0],
-        warps=laid_out.lanes // 32,
-        ptx="",
-        cubin=b"",
-        shared_bytes=0,
-        compile_seconds=0.0,
-    )
 
 
 STEM = Problem(batch=64, channels=64, height=224, width=224, kernel_size=7, m=8, stride=2, padding=3, dtype="bfloat16")

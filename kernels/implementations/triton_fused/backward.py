@@ -14,6 +14,7 @@ from .members import dot_members, load_members, member_offset, stack, store_memb
 from .tiles import (
     accumulator,
     column_limit,
+    in_image,
     in_row,
     input_rows,
     lane_position,
@@ -92,7 +93,7 @@ def local_relation_query_kernel(
         store_no_grad_prior(grad_prior_ptr, end, K, S)
     for u in range(first, end):
         row = y * S.stride - S.padding + u * S.dilation
-        limit = column_limit(in_lane & (row >= 0) & (row < height), width)
+        limit = column_limit(in_lane & in_image(row, height, S), width)
         pixel = row * width + first_column
         row_keys, row_values = key_ptrs + pixel * S.groups, value_ptrs + pixel * S.channels
         priors = load_priors(prior_ptr, u, group, in_lane, S)

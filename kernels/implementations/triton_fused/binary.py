@@ -76,8 +76,8 @@ class CompiledKernel:
 
     @property
     def shared_bytes_needed(self) -> int:
-        """Shared memory to sum the prior's gradient over a program's warps, a window row of taps at a time."""
-        summed = self.kernel == "query" and self.problem.prior and self.warps > 1
+        """Shared memory to sum the prior's gradient over a program's lanes, a window row of taps at a time."""
+        summed = self.kernel == "query" and self.problem.prior
         numbers = self.warps * self.geometry.lane_groups * self.geometry.stacked_taps
         return summed * numbers * (8 if self.problem.dtype == "float64" else 4)
 

@@ -14,6 +14,7 @@ from .tiles import (
     accumulator,
     column_limit,
     first_tap,
+    in_image,
     in_row,
     input_rows,
     lane_position,
@@ -77,7 +78,7 @@ def local_relation_forward_kernel(
     first, end = input_rows(y, height, S)
     for u in range(first, end):
         row = y * S.stride - S.padding + u * S.dilation
-        limit = column_limit(in_lane & (row >= 0) & (row < height), width)
+        limit = column_limit(in_lane & in_image(row, height, S), width)
         pixel = row * width + first_column
         priors = load_priors(prior_ptr, u, group, in_lane, S)
         logits = row_logits(queries, key_ptrs + pixel * S.groups, first_column, limit, priors, S)

@@ -13,6 +13,7 @@ _INSTRUCTIONS = {1: 1.75, 2: 1.2, 4: 1.0, 5: 1.02, 7: 1.05}
 _MEMBERS = 16
 # Registers bound a multiprocessor to 12 to 16 warps: three or four programs of four warps, of eight only one.
 _LANES = 128
+_WARP = 32
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 
 
@@ -42,7 +43,7 @@ class Settings:
         """The options of a launch that Triton knows by its own names."""
         limit = {"maxnreg": self.registers} if self.registers else {}
         # Triton 3.9 warns that a product and a sum will be two instructions where this is not asked for.
-        return {"num_warps": self.lanes // 32, "enable_fp_fusion": True, **limit}
+        return {"num_warps": self.lanes // _WARP, "enable_fp_fusion": True, **limit}
 
     def __str__(self) -> str:
         """The settings in one word, for a column of results: every field's initials and value."""
@@ -56,12 +57,12 @@ def heuristic(kernel: Kernel, problem: Problem) -> Settings:
     columns = _columns(kernel, problem, width)
     return Settings(
         columns=columns,
-        rows=_rows(problem, height, -(-width // columns)),
+        rows=_rows(kernel, problem, height, -(-width // columns)),
         # The prior's gradient is summed over the lanes of a group, so these keep in step.
         lane_groups=_lane_groups(problem.groups) if kernel == "query" and problem.prior else 0,
         members=_MEMBERS,
-        lanes=_LANES,
-        registers=_registers(kernel, problem),
+        lanes=_WARP if _one_warp(kernel, problem, columns) else _LANES,
+        registers=_registers(kernel, problem, columns),
     )
 
 
@@ -115,8 +116,21 @@ def _fits(kernel: Kernel, problem: Problem, columns: int, width: int) -> bool:
     return columns * members <= 64 and columns * taps <= 56
 
 
-def _registers(kernel: Kernel, problem: Problem) -> int:
+def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
+    """Whether a program is one warp: summing the prior's gradient, warps would wait for each other in every window row.
+
+    Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many. With
+    13 columns of a window, or with parts of a row of more than four, nothing is won.
+    """
+    if kernel != "query" or not problem.prior or problem.m < 4 or problem.kernel_size >= 13:
+        return False
+    return columns <= 4 or columns == problem.out_width
+
+
+def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
     """A limit where the compiler, left to itself, settles for fewer registers and spills some outside the loop."""
+    if _one_warp(kernel, problem, columns) and columns > 4:
+        return 255
     spilling = {
         "forward": problem.dtype in ("float16", "float64"),
         "query": problem.kernel_size <= 3,
@@ -126,13 +140,15 @@ def _registers(kernel: Kernel, problem: Problem) -> int:
     return limits[kernel] if spilling[kernel] else 0
 
 
-def _rows(problem: Problem, height: int, blocks: int) -> int:
+def _rows(kernel: Kernel, problem: Problem, height: int, blocks: int) -> int:
     """Rows of a strip: 1 where the border takes an eighth of the window rows or more and a row has lanes enough.
 
+    Not on the key side where a row is several lanes: it has less in the L1 then, and more to load, than it saves.
     Elsewhere strips, whose lanes share the values of overlapping windows, of a height that wastes least. The batch is
     no matter, so that the last one of an epoch needs no kernels of its own.
     """
-    if height <= 2 * problem.kernel_size and 4 * blocks * problem.groups >= _LANES:
+    skips = kernel != "key" or blocks == 1
+    if skips and height <= 2 * problem.kernel_size and 4 * blocks * problem.groups >= _LANES:
         return 1
     return min((4, 7, 2), key=lambda rows: -(-height // rows) * rows)
 

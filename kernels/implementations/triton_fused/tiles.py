@@ -87,7 +87,21 @@ def lane_position(batch, height, width, S: tl.constexpr):
         y = strip % strips * S.rows + cell % S.rows
         image = strip // strips
     x = (cell // S.rows % blocks * S.columns).to(tl.int32)
-    return image.to(tl.int64), y, x, part, (image < batch) & (y < height) & (part < PARTS)
+    return image.to(tl.int64), y, x, part, (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
+
+
+@triton.jit
+def of_lanes(number, S: tl.constexpr):
+    """A number, be it the program's, as one of each lane: Triton 3.9 interprets no program's condition as a mask."""
+    LANES: tl.constexpr = S.lanes
+    return number + tl.zeros([LANES], tl.int32)
+
+
+@triton.jit
+def in_image(row, height, S: tl.constexpr):
+    """Whether there is such a row in an image; [LANES]."""
+    of_lane = of_lanes(row, S)
+    return (of_lane >= 0) & (of_lane < height)
 
 
 @triton.jit
@@ -125,7 +139,9 @@ def query_row(step, y, in_lane, out_height, S: tl.constexpr):
     row = distance // S.stride
     seen = in_lane
     if not S.every_step_meets:
-        seen = seen & (u < S.kernel_size) & (distance >= 0) & (distance % S.stride == 0) & (row < out_height)
+        of_lane = of_lanes(distance, S)
+        meets = (of_lane >= 0) & (of_lane % S.stride == 0) & in_image(row, out_height, S)
+        seen = seen & (of_lanes(u, S) < S.kernel_size) & meets
     return u, row, seen
 
 

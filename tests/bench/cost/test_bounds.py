@@ -31,7 +31,15 @@ def stage(channels: int, size: int, **changes: object) -> Problem:
 
 @pytest.mark.parametrize(
     ("chip", "tflops"),
-    [("A100 SXM 80GB", 19.5), ("H100 SXM", 67), ("H200 SXM", 67), ("B200", 75), ("L40S", 91.6), ("RTX 4090", 82.6)],
+    [
+        ("A100 SXM 80GB", 19.5),
+        ("H100 SXM", 67),
+        ("H200 SXM", 67),
+        ("B200", 75),
+        ("L40S", 91.6),
+        ("RTX 4090", 82.6),
+        ("RTX 5090", 104.8),
+    ],
 )
 def test_chips_reach_the_float32_rate_of_their_data_sheets(chip: str, tflops: float) -> None:
     one = CHIPS[chip]

@@ -1,6 +1,8 @@
 """The doctor on this machine for real, its verdicts on GPUs that are pretended, its kernels in the interpreter."""
 
 import json
+from collections import defaultdict
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from bench.cost.chips import CHIPS
-from bench.device import doctor, roofs
+from bench.device import doctor, roof_kernels, roofs
 from bench.device import nvml as nvml_module
 from bench.device.calibration import path_of, rates_of
 from bench.device.device import chip_of
@@ -206,6 +208,20 @@ def test_kernels_compute_what_they_are_counted_for() -> None:
     for _ in range(6):
         x = torch.exp2(-x)
     torch.testing.assert_close(out.cpu().double(), x, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["fma", "exp", "empty"])
+def test_products_and_sums_stay_one_instruction(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton 3.9 asks whether they may, 3.10 takes them apart if nobody says so."""
+    launched: list[dict[str, Any]] = []
+    kernel: dict[Any, Any] = defaultdict(lambda: lambda *_, **options: launched.append(options))
+    for one in ("multiply_add_kernel", "exponential_kernel", "empty_kernel"):
+        monkeypatch.setattr(roof_kernels, one, kernel)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(multi_processor_count=2))
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+    roofs.empty_call(CUDA) if name == "empty" else ROOFS[name](CUDA)
+    assert [options["enable_fp_fusion"] for options in launched] == [True]
 
 
 @pytest.mark.gpu

@@ -115,6 +115,16 @@ def loop_lines(text: str) -> list[str]:
     return span
 
 
+def stalls(loop: list[str], text: str) -> int:
+    """The sum of the stalls of a loop's lines, out of the lines that follow them."""
+    lines, total = text.splitlines(), 0
+    for line in loop:
+        if re.match(r"\s+/\*[0-9a-f]{4,}\*/", line):
+            upper = lines[lines.index(line) + 1].split("/* 0x")[1][:16]
+            total += int(upper, 16) >> 41 & 0b1111
+    return total
+
+
 def assembler_says(ptx: Path, arch: str) -> tuple[int, int]:
     """Registers and bytes of spill stores, from the assembler itself."""
     assembler, again = binaries._folder() / "ptxas", ptx.with_suffix(".again")
@@ -139,6 +149,7 @@ def test_kernels_compiled_shown_and_dumped(invoke: Invoke, tmp_path: Path) -> No
         "dump/here",
         "--csv",
         "table.csv",
+        "--schedule",
     ]
     code, out, error = invoke(*command)
     assert (code, error) == (0, "[2/2] compiled\n")
@@ -164,6 +175,12 @@ def test_kernels_compiled_shown_and_dumped(invoke: Invoke, tmp_path: Path) -> No
         assert (folder / f"{name}.cubin").read_bytes()[:4] == b"\x7fELF"
         assert found["settings"]["warps"] >= 1
         assert found["bounds_us"]["H200 SXM"]["issue"] > 0
+        assert found["stall_cycles"] == stalls(loop, (folder / f"{name}.sass").read_text(encoding="utf-8"))
+        assert found["ready_warps"] == pytest.approx(found["stall_cycles"] / len(loop), rel=0.01)
+        assert found["cycles_per_tap"]["issue"] == found["instructions_per_tap"]
+        issue, simulated = found["bounds_us"]["H200 SXM"]["issue"], found["simulated_us H200 SXM"]
+        assert 0.9 * issue < simulated < 20 * issue
+        assert float(row["simulated_us H200 SXM"]) == simulated
         for column in ("registers", "spill_bytes", "shared_bytes", "occupancy", "instructions_per_tap", "columns"):
             assert float(row[column]) == found[column]
         assert float(row["issue_us H200 SXM"]) == found["bounds_us"]["H200 SXM"]["issue"]

@@ -19,6 +19,8 @@ def row(kernel: str = "forward", **changed: Any) -> dict[str, Any]:
     good = {
         "instructions_per_tap": most,
         "executed_per_tap": most + 2,
+        "ready_warps": 2.0,
+        "alu_cycles_per_tap": 16.0,
         "spill_bytes": 0,
         "shared_bytes": 128,
         "shared_bytes_needed": 128,
@@ -32,6 +34,13 @@ def test_limits_may_be_reached_and_not_passed(kernel: str) -> None:
     assert misses([row(kernel)]) == {}
     more = row(kernel, instructions_per_tap=row(kernel)["instructions_per_tap"] + 0.1)
     assert list(misses([more])) == [f"{kernel} instructions_per_tap"]
+
+
+@pytest.mark.parametrize(("column", "most"), [("ready_warps", 2.3), ("alu_cycles_per_tap", 17)])
+def test_schedules_are_limited_as_instructions_are(column: str, most: float) -> None:
+    assert misses([{**row(), column: most}]) == {}
+    assert list(misses([{**row(), column: most + 0.1}])) == [f"forward {column}"]
+    assert misses([{**row(height=56), column: most + 0.1}]) == {}
 
 
 @pytest.mark.parametrize(
@@ -71,9 +80,10 @@ def test_what_is_recorded_is_read_again(record: Path) -> None:
     write_record([row(), row("key", spill_bytes=8)], "3.7.1")
     write_record([row("query")], "3.6.0")
     write_record([row("forward", executed_per_tap=25.5), row("key", spill_bytes=8)], "3.7.1")
+    schedule = {"ready_warps": 2.0, "alu_cycles_per_tap": 16.0}
     assert read_record("3.7.1") == {
-        "forward": {"instructions_per_tap": 24.0, "executed_per_tap": 25.5, "spill_bytes": 0},
-        "key": {"instructions_per_tap": 33.0, "executed_per_tap": 35.0, "spill_bytes": 8},
+        "forward": {"instructions_per_tap": 24.0, "executed_per_tap": 25.5, **schedule, "spill_bytes": 0},
+        "key": {"instructions_per_tap": 33.0, "executed_per_tap": 35.0, **schedule, "spill_bytes": 8},
     }
     assert list(read_record("3.6.0") or ()) == ["query"]
     assert len(record.read_text(encoding="utf-8").splitlines()) == 4
@@ -86,6 +96,9 @@ CHANGED = [
     ({"instructions_per_tap": 24 * 0.97 * 1.1}, ["instructions_per_tap"]),
     ({"instructions_per_tap": 24 * 0.9}, ["instructions_per_tap"]),
     ({"executed_per_tap": 26 * 1.1}, ["executed_per_tap"]),
+    ({"ready_warps": 2.2}, ["ready_warps"]),
+    ({"alu_cycles_per_tap": 16.5}, []),
+    ({"alu_cycles_per_tap": 14.0}, ["alu_cycles_per_tap"]),
     ({"spill_bytes": 4}, ["spill_bytes"]),
 ]
 
