@@ -8,11 +8,11 @@ import typer
 
 from ..errors import Exit, UsageError
 from ..results.columns import PARAMETERS
-from ..results.comparison import Judging
 from ..results.formats import SHORT, case_name, telling
 from ..results.history import Point, Series, histories, read_runs
 from ..results.reading import number
 from ..results.sheets import SHEETS
+from ..results.verdicts import Judging
 from .output import emit
 
 _HEAD = ("run", "commit", "started", "ms", "95 % interval", "against", "ratio", "interval", "verdict", "why")

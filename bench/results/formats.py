@@ -8,9 +8,10 @@ from typing import Any
 
 from ..errors import Exit
 from .columns import PARAMETERS
-from .comparison import VERDICTS, Comparison, Pair
+from .comparison import Comparison
 from .reading import Key
 from .sheets import escaped, markdown_table, text_table
+from .verdicts import VERDICTS, Pair
 
 OUTCOMES: Mapping[Exit, str] = {
     Exit.OK: "nothing is worse",

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from ..errors import RunFolderError, UsageError
 from .columns import PARAMETERS
-from .comparison import FASTER, SLOWER, Judging, Pair, margin_between, pair_of, time_of
+from .comparison import margin_between
 from .folder import RunFolder
 from .intervals import devices_of
 from .reading import Key, Run, read_run
+from .verdicts import FASTER, SLOWER, Judging, Pair, pair_of, time_of
 
 CHANGED = frozenset({FASTER, SLOWER})
 

@@ -6,10 +6,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from .comparison import SLOWER
 from .formats import case_name
 from .history import Point, Series
 from .reading import number
+from .verdicts import SLOWER
 
 _LEVELS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _TOLD = (
