@@ -17,6 +17,9 @@ import torch
 
 SOURCES = Path(__file__).parent / "source"
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-Wno-psabi", "-Wno-ignored-attributes")
+# For some CPUs, as AMD's, GCC takes apart the multiply–adds of a lone sum, and not those of several side by side, which
+# of them a row belongs to depending on where a thread begins: then its bits would depend on the threads.
+_X86_FLAGS = ("-march=native", "--param=avoid-fma-max-bits=0")
 _COMPILERS = ("c++", "g++", "clang++")
 _TIME_LIMIT_S = 600
 # What tells a CPU from another in Linux's /proc/cpuinfo, on x86 and on ARM.
@@ -88,8 +91,8 @@ def find_compiler() -> str:
 
 def command(compiler: str, output: Path, *flags: str) -> list[str]:
     """The compiler's command line for the library."""
-    own = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
-    return [compiler, *FLAGS, own, *flags, "-shared", "-o", str(output), str(SOURCES / "native.cpp")]
+    own = _X86_FLAGS if platform.machine() in ("x86_64", "AMD64") else ("-mcpu=native",)
+    return [compiler, *FLAGS, *own, *flags, "-shared", "-o", str(output), str(SOURCES / "native.cpp")]
 
 
 def _built() -> Path:
