@@ -306,6 +306,21 @@ def test_a_clock_is_held_against_another(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "another clock of 1.00" in str(interval.disagreement())
 
 
+@pytest.mark.parametrize("reading", range(4))
+def test_a_process_that_waits_for_its_turn_between_two_clocks_is_no_cheat(
+    monkeypatch: pytest.MonkeyPatch, reading: int
+) -> None:
+    another, count = time.clock_gettime_ns, iter(range(10**6))
+
+    def late(clock: int) -> int:
+        if next(count) == reading:
+            time.sleep(0.02)
+        return another(clock)
+
+    monkeypatch.setattr(clocks, "_ANOTHER_CLOCK", late)
+    assert clocks.Interval.begin().disagreement() is None
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("waits", [False, True], ids=["from the start", "not at the end"])
 def test_a_side_stream_is_found(monkeypatch: pytest.MonkeyPatch, *, waits: bool) -> None:
