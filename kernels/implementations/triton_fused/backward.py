@@ -14,10 +14,10 @@ from .members import dot_members, load_members, member_offset, stack, store_memb
 from .tiles import (
     accumulator,
     column_limit,
-    in_image,
     in_row,
     input_rows,
     lane_position,
+    load_keys,
     load_priors,
     load_scalar,
     logit_of,
@@ -28,6 +28,7 @@ from .tiles import (
     tap_of_input,
     tap_of_query,
     weight_above,
+    window_row,
 )
 
 
@@ -91,11 +92,13 @@ def local_relation_query_kernel(
     if S.prior and S.skips_rows:
         store_no_grad_prior(grad_prior_ptr, 0, first, S)
         store_no_grad_prior(grad_prior_ptr, end, K, S)
+    limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
+    keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(first, end):
-        row = y * S.stride - S.padding + u * S.dilation
-        limit = column_limit(in_lane & in_image(row, height, S), width)
-        pixel = row * width + first_column
-        row_keys, row_values = key_ptrs + pixel * S.groups, value_ptrs + pixel * S.channels
+        row_values = value_ptrs + pixel * S.channels
+        # A row's keys are asked for a row ahead, so that its logits need not wait for them.
+        next_limit, next_pixel = window_row(u + 1, y, first_column, in_lane, height, width, S)
+        next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         priors = load_priors(prior_ptr, u, group, in_lane, S)
         grad_priors = ()
         for _ in tl.static_range(K):
@@ -103,7 +106,7 @@ def local_relation_query_kernel(
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
                 inside = in_row(first_column + c, limit, S)
-                key = load_scalar(row_keys + c * S.groups, inside, 0.0)
+                key = keys[c].to(ACCUMULATOR)
                 value = unstack(load_members(row_values + c * S.channels, part, inside, S), S)
                 new_queries = ()
                 for r in tl.static_range(COLUMNS):
@@ -120,6 +123,7 @@ def local_relation_query_kernel(
                 grad_queries = new_queries
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
+        limit, pixel, keys = next_limit, next_pixel, next_keys
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part

@@ -173,6 +173,27 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
 
 
 @triton.jit
+def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
+    """Of window row `u`: the limit of its columns, and the place of the lane's first one in the image."""
+    row = y * S.stride - S.padding + u * S.dilation
+    return column_limit(in_lane & in_image(row, height, S), width), row * width + first_column
+
+
+@triton.jit
+def load_keys(ptrs, first_column, limit, S: tl.constexpr):
+    """The keys of a window row by column, as they are stored: a tuple of [LANES], 0 outside the image."""
+    LANES: tl.constexpr = S.lanes
+    SPAN: tl.constexpr = S.span
+    keys = ()
+    for c in tl.static_range(SPAN):
+        if outside_row(c - S.padding, S):
+            keys = keys + (tl.zeros([LANES], ptrs.dtype.element_ty),)
+        else:
+            keys = keys + (tl.load(ptrs + c * S.groups, mask=in_row(first_column + c, limit, S), other=0.0),)
+    return keys
+
+
+@triton.jit
 def load_priors(prior_ptr, u, group, mask, S: tl.constexpr):
     """The prior of each tap of window row `u`: a tuple of [LANES], zeros without a prior."""
     K: tl.constexpr = S.kernel_size
