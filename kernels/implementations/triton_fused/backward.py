@@ -22,11 +22,13 @@ from .tiles import (
     load_scalar,
     logit_of,
     outside_row,
+    priors_of_row,
     query_row,
     query_rows,
     slope,
     tap_of_input,
     tap_of_query,
+    tests_tap,
     weight_above,
     window_row,
 )
@@ -99,13 +101,13 @@ def local_relation_query_kernel(
         # A row's keys are asked for a row ahead, so that its logits need not wait for them.
         next_limit, next_pixel = window_row(u + 1, y, first_column, in_lane, height, width, S)
         next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
-        priors = load_priors(prior_ptr, u, group, in_lane, S)
+        priors = priors_of_row(prior_ptr, u, tl.minimum(group, S.groups - 1), limit, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                inside = in_row(first_column + c, limit, S)
+                inside = in_row(first_column, c, limit, S)
                 key = keys[c].to(ACCUMULATOR)
                 value = unstack(load_members(row_values + c * S.channels, part, inside, S), S)
                 new_queries = ()
@@ -114,7 +116,7 @@ def local_relation_query_kernel(
                     if tap_of_input(c, r, S) >= 0:
                         logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
                         weight = weight_above(logit, shifts[r])
-                        if S.tests_taps:
+                        if tests_tap(c, S):
                             weight = tl.where(inside, weight, 0.0)
                         grad_logit = weight * dot_members(grads[r], value, -means[r], S)
                         grad_query += grad_logit * slope(queries[r], key, S)
@@ -238,10 +240,10 @@ def local_relation_key_kernel(
         u, row, seen = query_row(step, y, in_lane, out_height, S)
         limit = column_limit(seen, out_width)
         pixel = row * out_width
-        priors = load_priors(prior_ptr, u, group, seen, S)
+        priors = load_priors(prior_ptr, tl.minimum(u, S.kernel_size - 1), group, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
-                in_output = in_row(first_query + c, limit, S)
+                in_output = in_row(first_query, c, limit, S)
                 query = load_scalar(query_ptrs + pixel * S.groups + c * S.groups, in_output, 0.0)
                 # Where there is no query, +inf makes the weight 0.
                 softmax = softmax_ptrs + pixel * S.groups * 2 + c * S.groups * 2

@@ -17,11 +17,12 @@ from .tiles import (
     input_rows,
     lane_position,
     load_keys,
-    load_priors,
     load_scalar,
     logit_of,
     outside_row,
+    priors_of_row,
     tap_of_input,
+    tests_tap,
     weight_above,
     weight_of,
     window_row,
@@ -79,7 +80,7 @@ def local_relation_forward_kernel(
     limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(first, end):
-        priors = load_priors(prior_ptr, u, group, in_lane, S)
+        priors = priors_of_row(prior_ptr, u, group, limit, S)
         logits = row_logits(queries, keys, first_column, limit, priors, S)
         # A row's keys are asked for a row ahead, so that its logits need not wait for them.
         next_limit, next_pixel = window_row(u + 1, y, first_column, in_lane, height, width, S)
@@ -88,7 +89,7 @@ def local_relation_forward_kernel(
         row_ptrs = value_ptrs + pixel * S.channels
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column + c, limit, S), S)
+                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column, c, limit, S), S)
                 updated = ()
                 for r in tl.static_range(COLUMNS):
                     for p in tl.static_range(VECTORS):
@@ -124,14 +125,14 @@ def row_logits(queries, keys, first_column, limit, priors, S: tl.constexpr):
     SPAN: tl.constexpr = S.span
     inside, wide_keys = (), ()
     for c in tl.static_range(SPAN):
-        inside = inside + (in_row(first_column + c, limit, S),)
+        inside = inside + (in_row(first_column, c, limit, S),)
         wide_keys = wide_keys + (keys[c].to(queries[0].dtype),)
     logits = ()
     for r in tl.static_range(COLUMNS):
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0:
                 logit = logit_of(queries[r], wide_keys[r * S.stride + v * S.dilation], priors[v], S)
-                if S.tests_taps:
+                if tests_tap(r * S.stride + v * S.dilation, S):
                     logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
                 logits = logits + (logit,)
     return logits

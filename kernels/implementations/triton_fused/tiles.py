@@ -33,6 +33,18 @@ def outside_row(x: int, S: Geometry) -> bool:
 
 
 @triton.constexpr_function
+def sure(c: int, S: Geometry) -> bool:
+    """Whether column `c` of those a lane gathers is inside the image for every lane that has a pixel."""
+    return 0 <= c - S.first_sure < S.sure_columns
+
+
+@triton.constexpr_function
+def tests_tap(c: int, S: Geometry) -> bool:
+    """Whether a tap in column `c` must be tested for lying outside the image, its row's test not being enough."""
+    return S.tests_taps and not (sure(c, S) and (S.skips_rows or S.tests_priors))
+
+
+@triton.constexpr_function
 def weight_of(tap: int, r: int, S: Geometry) -> int:
     """The place of a tap of output column `r` among the lane's logits, those known to be outside left out; or −1."""
     place = -1
@@ -152,11 +164,11 @@ def column_limit(ok, width):
 
 
 @triton.jit
-def in_row(x, limit, S: tl.constexpr):
-    """Whether column `x` of the gathered image is inside it."""
+def in_row(first, c: tl.constexpr, limit, S: tl.constexpr):
+    """Whether column `c` of those that a lane gathers from `first` on is inside the image."""
     inside = limit > 0
-    if S.gathered_width == 0:
-        inside = x.to(tl.uint32) < limit
+    if S.gathered_width == 0 and not sure(c, S):
+        inside = (first + c).to(tl.uint32) < limit
     return inside
 
 
@@ -189,18 +201,30 @@ def load_keys(ptrs, first_column, limit, S: tl.constexpr):
         if outside_row(c - S.padding, S):
             keys = keys + (tl.zeros([LANES], ptrs.dtype.element_ty),)
         else:
-            keys = keys + (tl.load(ptrs + c * S.groups, mask=in_row(first_column + c, limit, S), other=0.0),)
+            keys = keys + (tl.load(ptrs + c * S.groups, mask=in_row(first_column, c, limit, S), other=0.0),)
     return keys
 
 
 @triton.jit
-def load_priors(prior_ptr, u, group, mask, S: tl.constexpr):
+def load_priors(prior_ptr, u, group, S: tl.constexpr):
     """The prior of each tap of window row `u`: a tuple of [LANES], zeros without a prior."""
     K: tl.constexpr = S.kernel_size
     priors = ()
     for v in tl.static_range(K):
-        places = (u * K + v) * S.groups + group
-        priors = priors + (tl.load(prior_ptr + places, mask=mask, other=0.0) if S.prior else 0.0,)
+        priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group) if S.prior else 0.0,)
+    return priors
+
+
+@triton.jit
+def priors_of_row(prior_ptr, u, group, limit, S: tl.constexpr):
+    """The same, −inf in a row outside the image where that saves a test of each tap."""
+    K: tl.constexpr = S.kernel_size
+    priors = load_priors(prior_ptr, u, group, S)
+    if S.tests_priors:
+        tested = ()
+        for v in tl.static_range(K):
+            tested = tested + (tl.where(limit > 0, priors[v], float("-inf")),)
+        priors = tested
     return priors
 
 
