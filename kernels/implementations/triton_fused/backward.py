@@ -25,6 +25,7 @@ from .tiles import (
     priors_of_row,
     query_row,
     query_rows,
+    row_after,
     slope,
     tap_of_input,
     tap_of_query,
@@ -99,9 +100,9 @@ def local_relation_query_kernel(
     for u in range(first, end):
         row_values = value_ptrs + pixel * S.channels
         # A row's keys are asked for a row ahead, so that its logits need not wait for them.
-        next_limit, next_pixel = window_row(u + 1, y, first_column, in_lane, height, width, S)
+        next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
         next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
-        priors = priors_of_row(prior_ptr, u, tl.minimum(group, S.groups - 1), limit, S)
+        priors = priors_of_row(prior_ptr, u, group, limit, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)

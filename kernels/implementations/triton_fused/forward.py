@@ -21,6 +21,7 @@ from .tiles import (
     logit_of,
     outside_row,
     priors_of_row,
+    row_after,
     tap_of_input,
     tests_tap,
     weight_above,
@@ -83,7 +84,7 @@ def local_relation_forward_kernel(
         priors = priors_of_row(prior_ptr, u, group, limit, S)
         logits = row_logits(queries, keys, first_column, limit, priors, S)
         # A row's keys are asked for a row ahead, so that its logits need not wait for them.
-        next_limit, next_pixel = window_row(u + 1, y, first_column, in_lane, height, width, S)
+        next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
         keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         shifts, totals, sums, weights = rescale(logits, shifts, totals, sums, S)
         row_ptrs = value_ptrs + pixel * S.channels

@@ -99,7 +99,9 @@ def lane_position(batch, height, width, S: tl.constexpr):
         y = strip % strips * S.rows + cell % S.rows
         image = strip // strips
     x = (cell // S.rows % blocks * S.columns).to(tl.int32)
-    return image.to(tl.int64), y, x, part, (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
+    in_lane = (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
+    # Lanes of nothing read what another reads, so that not every load needs a test.
+    return tl.minimum(image, batch - 1).to(tl.int64), y, x, tl.minimum(part, PARTS - 1), in_lane
 
 
 @triton.jit
@@ -166,7 +168,8 @@ def column_limit(ok, width):
 @triton.jit
 def in_row(first, c: tl.constexpr, limit, S: tl.constexpr):
     """Whether column `c` of those that a lane gathers from `first` on is inside the image."""
-    inside = limit > 0
+    LANES: tl.constexpr = S.lanes
+    inside = tl.full([LANES], True, tl.int1) if S.skips_rows and sure(c, S) else limit > 0
     if S.gathered_width == 0 and not sure(c, S):
         inside = (first + c).to(tl.uint32) < limit
     return inside
@@ -188,7 +191,17 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
 def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
     """Of window row `u`: the limit of its columns, and the place of the lane's first one in the image."""
     row = y * S.stride - S.padding + u * S.dilation
-    return column_limit(in_lane & in_image(row, height, S), width), row * width + first_column
+    if S.skips_rows:
+        limit = of_lanes(width, S).to(tl.uint32)
+    else:
+        limit = column_limit(in_lane & in_image(row, height, S), width)
+    return limit, row * width + first_column
+
+
+@triton.jit
+def row_after(u, end, S: tl.constexpr):
+    """The window row whose keys are asked for in row `u`: the next, which must be one to be taken."""
+    return tl.minimum(u + 1, end - 1) if S.skips_rows else u + 1
 
 
 @triton.jit
