@@ -13,6 +13,7 @@ from .geometry import SIZES
 from .members import dot_members, load_members, member_offset, stack, store_members, unstack
 from .tiles import (
     accumulator,
+    asks_ahead,
     column_limit,
     in_row,
     input_rows,
@@ -65,6 +66,7 @@ def local_relation_query_kernel(
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
+    AHEAD: tl.constexpr = asks_ahead(key_ptr, S)
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
     image, y, x, part, in_lane = lane_position(batch, out_height, out_width, S)
     group = part // S.slices
@@ -98,10 +100,14 @@ def local_relation_query_kernel(
     limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(first, end):
+        if not AHEAD:
+            limit, pixel = window_row(u, y, first_column, in_lane, height, width, S)
+            keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
+        next_limit, next_pixel, next_keys = limit, pixel, keys
+        if AHEAD:
+            next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
+            next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         row_values = value_ptrs + pixel * S.channels
-        # A row's keys are asked for a row ahead, so that its logits need not wait for them.
-        next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
-        next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         priors = priors_of_row(prior_ptr, u, group, limit, S)
         grad_priors = ()
         for _ in tl.static_range(K):

@@ -12,6 +12,7 @@ from .members import load_members, member_offset, store_members
 from .tiles import (
     LOG2E,
     accumulator,
+    asks_ahead,
     first_tap,
     in_row,
     input_rows,
@@ -59,6 +60,7 @@ def local_relation_forward_kernel(
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
     VECTORS: tl.constexpr = S.vectors
+    AHEAD: tl.constexpr = asks_ahead(key_ptr, S)
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
     image, y, x, part, in_lane = lane_position(batch, out_height, out_width, S)
     group = part // S.slices
@@ -81,11 +83,15 @@ def local_relation_forward_kernel(
     limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(first, end):
+        if not AHEAD:
+            limit, pixel = window_row(u, y, first_column, in_lane, height, width, S)
+            keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
         priors = priors_of_row(prior_ptr, u, group, limit, S)
         logits = row_logits(queries, keys, first_column, limit, priors, S)
-        # A row's keys are asked for a row ahead, so that its logits need not wait for them.
-        next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
-        keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
+        next_limit, next_pixel = limit, pixel
+        if AHEAD:  # the next row's logits need not wait for its keys then
+            next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
+            keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         shifts, totals, sums, weights = rescale(logits, shifts, totals, sums, S)
         row_ptrs = value_ptrs + pixel * S.channels
         for c in tl.static_range(SPAN):

@@ -198,6 +198,12 @@ def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
     return limit, row * width + first_column
 
 
+@triton.constexpr_function
+def asks_ahead(ptr, S: Geometry) -> bool:
+    """Whether a window row's keys are asked for a row ahead: for wide ones, or whole rows, there are no registers."""
+    return ptr.dtype.element_ty.primitive_bitwidth == 16 and S.gathered_width == 0
+
+
 @triton.jit
 def row_after(u, end, S: tl.constexpr):
     """The window row whose keys are asked for in row `u`: the next, which must be one to be taken."""
