@@ -122,7 +122,7 @@ def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
     """Whether a program is one warp: summing the prior's gradient, warps would wait for each other in every window row.
 
     Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many. With
-    13 columns of a window, or with parts of a row of more than four, nothing is won.
+    13 columns of a window, or with more than four that do not divide a row, nothing is won.
     """
     if kernel != "query" or not problem.prior or problem.m < 4 or problem.kernel_size >= 13:
         return False
@@ -140,8 +140,9 @@ def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
     if kernel == "query":
         if _one_warp(kernel, problem, columns) and columns > 4:
             return 255
-        ahead = _narrow(problem) and problem.kernel_size < 13 and 8 <= problem.m <= _MEMBERS
-        return 168 if ahead or problem.kernel_size <= 3 else 0
+        if _narrow(problem) and problem.kernel_size < 13 and problem.m >= 8:
+            return 168 if problem.m == 8 and problem.kernel_size < 11 else 208
+        return 168 if problem.kernel_size <= 3 else 0
     if problem.dtype == "float64" or (whole_row and problem.dtype == "float16"):
         return 168
     if not _narrow(problem) or whole_row:
