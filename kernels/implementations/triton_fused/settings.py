@@ -134,19 +134,24 @@ def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
 
     With 168 registers a multiprocessor holds three programs of four warps, with 255 two.
     """
-    members, whole_row = min(problem.m, problem.channels, _MEMBERS), columns == tiled(kernel, problem)[1]
     if kernel == "key":
         return 255 if problem.m > _MEMBERS or problem.channels % problem.m or columns == 5 else 0
-    if kernel == "query":
-        if _one_warp(kernel, problem, columns) and columns > 4:
-            return 255
-        if _narrow(problem) and problem.kernel_size < 13 and problem.m >= 8:
-            return 168 if problem.m == 8 and problem.kernel_size < 11 else 208
-        return 168 if problem.kernel_size <= 3 else 0
+    if kernel == "forward":
+        return _forward_registers(problem, columns)
+    if _one_warp(kernel, problem, columns) and columns > 4:
+        return 255
+    if _narrow(problem) and problem.kernel_size < 13 and problem.m >= 8:
+        return 168 if problem.m == 8 and problem.kernel_size < 11 else 208
+    return 168 if problem.kernel_size <= 3 else 0
+
+
+def _forward_registers(problem: Problem, columns: int) -> int:
+    whole_row = columns == problem.out_width
     if problem.dtype == "float64" or (whole_row and problem.dtype == "float16"):
         return 168
     if not _narrow(problem) or whole_row:
         return 0
+    members = min(problem.m, problem.channels, _MEMBERS)
     return 255 if columns * max(members, problem.kernel_size) > 40 else 168
 
 
