@@ -13,21 +13,26 @@ from .geometry import SIZES
 from .members import dot_members, load_members, member_offset, stack, store_members, unstack
 from .tiles import (
     accumulator,
+    asks_ahead,
     column_limit,
-    in_image,
     in_row,
     input_rows,
     lane_position,
+    load_keys,
     load_priors,
     load_scalar,
     logit_of,
     outside_row,
+    priors_of_row,
     query_row,
     query_rows,
+    row_after,
     slope,
     tap_of_input,
     tap_of_query,
+    tests_tap,
     weight_above,
+    window_row,
 )
 
 
@@ -61,6 +66,7 @@ def local_relation_query_kernel(
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
+    AHEAD: tl.constexpr = asks_ahead(key_ptr, S)
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
     image, y, x, part, in_lane = lane_position(batch, out_height, out_width, S)
     group = part // S.slices
@@ -91,19 +97,25 @@ def local_relation_query_kernel(
     if S.prior and S.skips_rows:
         store_no_grad_prior(grad_prior_ptr, 0, first, S)
         store_no_grad_prior(grad_prior_ptr, end, K, S)
+    limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
+    keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(first, end):
-        row = y * S.stride - S.padding + u * S.dilation
-        limit = column_limit(in_lane & in_image(row, height, S), width)
-        pixel = row * width + first_column
-        row_keys, row_values = key_ptrs + pixel * S.groups, value_ptrs + pixel * S.channels
-        priors = load_priors(prior_ptr, u, group, in_lane, S)
+        if not AHEAD:
+            limit, pixel = window_row(u, y, first_column, in_lane, height, width, S)
+            keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
+        next_limit, next_pixel, next_keys = limit, pixel, keys
+        if AHEAD:
+            next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
+            next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
+        row_values = value_ptrs + pixel * S.channels
+        priors = priors_of_row(prior_ptr, u, group, limit, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                inside = in_row(first_column + c, limit, S)
-                key = load_scalar(row_keys + c * S.groups, inside, 0.0)
+                inside = in_row(first_column, c, limit, S)
+                key = keys[c].to(ACCUMULATOR)
                 value = unstack(load_members(row_values + c * S.channels, part, inside, S), S)
                 new_queries = ()
                 for r in tl.static_range(COLUMNS):
@@ -111,7 +123,7 @@ def local_relation_query_kernel(
                     if tap_of_input(c, r, S) >= 0:
                         logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
                         weight = weight_above(logit, shifts[r])
-                        if S.tests_taps:
+                        if tests_tap(c, S):
                             weight = tl.where(inside, weight, 0.0)
                         grad_logit = weight * dot_members(grads[r], value, -means[r], S)
                         grad_query += grad_logit * slope(queries[r], key, S)
@@ -120,6 +132,7 @@ def local_relation_query_kernel(
                 grad_queries = new_queries
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
+        limit, pixel, keys = next_limit, next_pixel, next_keys
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
@@ -234,10 +247,10 @@ def local_relation_key_kernel(
         u, row, seen = query_row(step, y, in_lane, out_height, S)
         limit = column_limit(seen, out_width)
         pixel = row * out_width
-        priors = load_priors(prior_ptr, u, group, seen, S)
+        priors = load_priors(prior_ptr, tl.minimum(u, S.kernel_size - 1), group, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
-                in_output = in_row(first_query + c, limit, S)
+                in_output = in_row(first_query, c, limit, S)
                 query = load_scalar(query_ptrs + pixel * S.groups + c * S.groups, in_output, 0.0)
                 # Where there is no query, +inf makes the weight 0.
                 softmax = softmax_ptrs + pixel * S.groups * 2 + c * S.groups * 2

@@ -12,19 +12,22 @@ from .members import load_members, member_offset, store_members
 from .tiles import (
     LOG2E,
     accumulator,
-    column_limit,
+    asks_ahead,
     first_tap,
-    in_image,
     in_row,
     input_rows,
     lane_position,
-    load_priors,
+    load_keys,
     load_scalar,
     logit_of,
     outside_row,
+    priors_of_row,
+    row_after,
     tap_of_input,
+    tests_tap,
     weight_above,
     weight_of,
+    window_row,
 )
 
 
@@ -57,6 +60,7 @@ def local_relation_forward_kernel(
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
     VECTORS: tl.constexpr = S.vectors
+    AHEAD: tl.constexpr = asks_ahead(key_ptr, S)
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
     image, y, x, part, in_lane = lane_position(batch, out_height, out_width, S)
     group = part // S.slices
@@ -76,17 +80,23 @@ def local_relation_forward_kernel(
             sums = sums + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
     first, end = input_rows(y, height, S)
+    limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
+    keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(first, end):
-        row = y * S.stride - S.padding + u * S.dilation
-        limit = column_limit(in_lane & in_image(row, height, S), width)
-        pixel = row * width + first_column
-        priors = load_priors(prior_ptr, u, group, in_lane, S)
-        logits = row_logits(queries, key_ptrs + pixel * S.groups, first_column, limit, priors, S)
+        if not AHEAD:
+            limit, pixel = window_row(u, y, first_column, in_lane, height, width, S)
+            keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
+        priors = priors_of_row(prior_ptr, u, group, limit, S)
+        logits = row_logits(queries, keys, first_column, limit, priors, S)
+        next_limit, next_pixel = limit, pixel
+        if AHEAD:  # the next row's logits need not wait for its keys then
+            next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
+            keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         shifts, totals, sums, weights = rescale(logits, shifts, totals, sums, S)
         row_ptrs = value_ptrs + pixel * S.channels
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column + c, limit, S), S)
+                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column, c, limit, S), S)
                 updated = ()
                 for r in tl.static_range(COLUMNS):
                     for p in tl.static_range(VECTORS):
@@ -95,6 +105,7 @@ def local_relation_forward_kernel(
                             total += weights[weight_of(tap_of_input(c, r, S), r, S)][:, None] * vectors[p]
                         updated = updated + (total,)
                 sums = updated
+        limit, pixel = next_limit, next_pixel
 
     out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
     softmax_ptrs = softmax_ptr + (out_pixel * S.groups + group) * 2
@@ -114,24 +125,21 @@ def local_relation_forward_kernel(
 
 
 @triton.jit
-def row_logits(queries, key_ptrs, first_column, limit, priors, S: tl.constexpr):
+def row_logits(queries, keys, first_column, limit, priors, S: tl.constexpr):
     """Logits of one window row: a tuple of [LANES] at the places `weight_of`; −inf where a tap takes no part."""
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
-    keys, inside = (), ()
+    inside, wide_keys = (), ()
     for c in tl.static_range(SPAN):
-        inside = inside + (in_row(first_column + c, limit, S),)
-        if outside_row(c - S.padding, S):
-            keys = keys + (0.0,)
-        else:
-            keys = keys + (load_scalar(key_ptrs + c * S.groups, inside[c], 0.0),)
+        inside = inside + (in_row(first_column, c, limit, S),)
+        wide_keys = wide_keys + (keys[c].to(queries[0].dtype),)
     logits = ()
     for r in tl.static_range(COLUMNS):
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0:
-                logit = logit_of(queries[r], keys[r * S.stride + v * S.dilation], priors[v], S)
-                if S.tests_taps:
+                logit = logit_of(queries[r], wide_keys[r * S.stride + v * S.dilation], priors[v], S)
+                if tests_tap(r * S.stride + v * S.dilation, S):
                     logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
                 logits = logits + (logit,)
     return logits

@@ -25,7 +25,8 @@ class Geometry:
     as `pieces` loads of `piece` channels each, and holds them as `vectors` of `vector` channels.
     Channel of member j of group g: g·`group_step` + j·`member_step`.
     `gathered_width` is the width of the image that a lane gathers from where the lane holds a whole row, so that taps
-    outside it are known; else 0. `source` stands for this file.
+    outside it are known; else 0. Of the columns that a lane gathers, `sure_columns` from `first_sure` on are inside the
+    image for every lane: those that it computes, where no lane has too many of them. `source` stands for this file.
     """
 
     channels: int
@@ -49,6 +50,8 @@ class Geometry:
     lane_groups: int
     lanes: int
     gathered_width: int
+    first_sure: int
+    sure_columns: int
     wide_index: bool
     source: str = SOURCE
 
@@ -122,6 +125,11 @@ class Geometry:
         """Whether the taps of a lane must be tested for lying outside the image."""
         return self.masked and not (self.rows == 1 and self.gathered_width > 0)
 
+    @property
+    def tests_priors(self) -> bool:
+        """Whether a row outside the image is told by its priors: fewer tests than one of each tap in a sure column."""
+        return self.tests_taps and self.prior and self.sure_columns > 0 and not self.skips_rows
+
     def tiles(self, batch: int, height: int, width: int) -> int:
         """Programs over a batch of images, for one chunk of groups."""
         blocks = -(-width // self.columns)
@@ -145,6 +153,7 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
         gathered, whole_row = problem.out_width, width <= settings.columns
     else:  # a tap outside the image takes part in the softmax unless it is masked
         gathered, whole_row = problem.width, width == settings.columns and problem.padding_mode == "mask"
+    first_sure, sure_columns = _sure(kernel, problem, settings.columns)
     geometry = Geometry(
         channels=problem.channels,
         groups=problem.groups,
@@ -167,9 +176,22 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
         lane_groups=settings.lane_groups,
         lanes=settings.lanes,
         gathered_width=gathered if whole_row else 0,
+        first_sure=first_sure,
+        sure_columns=sure_columns,
         wide_index=False,
     )
     return replace(geometry, wide_index=_needs_wide_index(kernel, problem, geometry))
+
+
+def _sure(kernel: Kernel, problem: Problem, columns: int) -> tuple[int, int]:
+    """Of the columns that a lane gathers the first, and how many, that no lane has outside the image."""
+    p = problem
+    if tiled(kernel, p)[1] % columns:
+        return 0, 0
+    if kernel == "key":
+        first = (p.dilation * (p.kernel_size - 1) - p.padding) // p.stride
+        return first, max(0, p.out_width - (p.width - columns) // p.stride)
+    return p.padding, max(0, p.width - (p.out_width - columns) * p.stride)
 
 
 def _needs_wide_index(kernel: Kernel, problem: Problem, geometry: Geometry) -> bool:

@@ -97,6 +97,8 @@ def _columns(kernel: Kernel, problem: Problem, width: int) -> int:
     step = problem.stride if kernel == "key" else 1
     # A whole row in a lane takes the fewest: which taps lie outside the image is known as well.
     options = {**_INSTRUCTIONS, **({width: 0.9} if width <= 7 else {})}
+    if kernel == "forward" and width % 7 == 0 and _narrow(problem) and problem.stride == 1:
+        options[7] = 0.9  # the lane's own columns need no tests
     fitting = {columns: cost for columns, cost in options.items() if _fits(kernel, problem, columns, width)}
     columns = min(fitting, key=lambda columns: -(-width // columns) * columns * fitting[columns])
     return -(-columns // step) * step
@@ -120,24 +122,42 @@ def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
     """Whether a program is one warp: summing the prior's gradient, warps would wait for each other in every window row.
 
     Each program leaves its own sums to be added up: with fewer than four channels to a group these are too many. With
-    13 columns of a window, or with parts of a row of more than four, nothing is won.
+    13 columns of a window, or with more than four that do not divide a row, nothing is won.
     """
     if kernel != "query" or not problem.prior or problem.m < 4 or problem.kernel_size >= 13:
         return False
-    return columns <= 4 or columns == problem.out_width
+    return columns <= 4 or problem.out_width % columns == 0
 
 
 def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
-    """A limit where the compiler, left to itself, settles for fewer registers and spills some outside the loop."""
+    """A limit that the compiler would not choose: left alone it spills, or asks for data shortly before it needs them.
+
+    With 168 registers a multiprocessor holds three programs of four warps, with 255 two.
+    """
+    if kernel == "key":
+        return 255 if problem.m > _MEMBERS or problem.channels % problem.m or columns == 5 else 0
+    if kernel == "forward":
+        return _forward_registers(problem, columns)
     if _one_warp(kernel, problem, columns) and columns > 4:
         return 255
-    spilling = {
-        "forward": problem.dtype in ("float16", "float64"),
-        "query": problem.kernel_size <= 3,
-        "key": min(problem.m, problem.channels) > _MEMBERS,
-    }
-    limits = {"forward": 168, "query": 168, "key": 255}
-    return limits[kernel] if spilling[kernel] else 0
+    if _narrow(problem) and problem.kernel_size < 13 and problem.m >= 8:
+        return 168 if problem.m == 8 and problem.kernel_size < 11 else 208
+    return 168 if problem.kernel_size <= 3 else 0
+
+
+def _forward_registers(problem: Problem, columns: int) -> int:
+    whole_row = columns == problem.out_width
+    if problem.dtype == "float64" or (whole_row and problem.dtype == "float16"):
+        return 168
+    if not _narrow(problem) or whole_row:
+        return 0
+    members = min(problem.m, problem.channels, _MEMBERS)
+    return 255 if columns * max(members, problem.kernel_size) > 40 else 168
+
+
+def _narrow(problem: Problem) -> bool:
+    """Whether its numbers have 16 bits: keys are then asked for a window row ahead."""
+    return problem.dtype in ("float16", "bfloat16")
 
 
 def _rows(kernel: Kernel, problem: Problem, height: int, blocks: int) -> int:

@@ -33,6 +33,18 @@ def outside_row(x: int, S: Geometry) -> bool:
 
 
 @triton.constexpr_function
+def sure(c: int, S: Geometry) -> bool:
+    """Whether column `c` of those a lane gathers is inside the image for every lane that has a pixel."""
+    return 0 <= c - S.first_sure < S.sure_columns
+
+
+@triton.constexpr_function
+def tests_tap(c: int, S: Geometry) -> bool:
+    """Whether a tap in column `c` must be tested for lying outside the image, its row's test not being enough."""
+    return S.tests_taps and not (sure(c, S) and (S.skips_rows or S.tests_priors))
+
+
+@triton.constexpr_function
 def weight_of(tap: int, r: int, S: Geometry) -> int:
     """The place of a tap of output column `r` among the lane's logits, those known to be outside left out; or −1."""
     place = -1
@@ -87,7 +99,9 @@ def lane_position(batch, height, width, S: tl.constexpr):
         y = strip % strips * S.rows + cell % S.rows
         image = strip // strips
     x = (cell // S.rows % blocks * S.columns).to(tl.int32)
-    return image.to(tl.int64), y, x, part, (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
+    in_lane = (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
+    # Lanes of nothing read what another reads, so that not every load needs a test.
+    return tl.minimum(image, batch - 1).to(tl.int64), y, x, tl.minimum(part, PARTS - 1), in_lane
 
 
 @triton.jit
@@ -152,11 +166,12 @@ def column_limit(ok, width):
 
 
 @triton.jit
-def in_row(x, limit, S: tl.constexpr):
-    """Whether column `x` of the gathered image is inside it."""
-    inside = limit > 0
-    if S.gathered_width == 0:
-        inside = x.to(tl.uint32) < limit
+def in_row(first, c: tl.constexpr, limit, S: tl.constexpr):
+    """Whether column `c` of those that a lane gathers from `first` on is inside the image."""
+    LANES: tl.constexpr = S.lanes
+    inside = tl.full([LANES], True, tl.int1) if S.skips_rows and sure(c, S) else limit > 0
+    if S.gathered_width == 0 and not sure(c, S):
+        inside = (first + c).to(tl.uint32) < limit
     return inside
 
 
@@ -173,13 +188,62 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
 
 
 @triton.jit
-def load_priors(prior_ptr, u, group, mask, S: tl.constexpr):
+def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
+    """Of window row `u`: the limit of its columns, and the place of the lane's first one in the image."""
+    row = y * S.stride - S.padding + u * S.dilation
+    if S.skips_rows:
+        limit = of_lanes(width, S).to(tl.uint32)
+    else:
+        limit = column_limit(in_lane & in_image(row, height, S), width)
+    return limit, row * width + first_column
+
+
+@triton.constexpr_function
+def asks_ahead(ptr, S: Geometry) -> bool:
+    """Whether a window row's keys are asked for a row ahead: for wide ones, or whole rows, there are no registers."""
+    return ptr.dtype.element_ty.primitive_bitwidth == 16 and S.gathered_width == 0
+
+
+@triton.jit
+def row_after(u, end, S: tl.constexpr):
+    """The window row whose keys are asked for in row `u`: the next, which must be one to be taken."""
+    return tl.minimum(u + 1, end - 1) if S.skips_rows else u + 1
+
+
+@triton.jit
+def load_keys(ptrs, first_column, limit, S: tl.constexpr):
+    """The keys of a window row by column, as they are stored: a tuple of [LANES], 0 outside the image."""
+    LANES: tl.constexpr = S.lanes
+    SPAN: tl.constexpr = S.span
+    keys = ()
+    for c in tl.static_range(SPAN):
+        if outside_row(c - S.padding, S):
+            keys = keys + (tl.zeros([LANES], ptrs.dtype.element_ty),)
+        else:
+            keys = keys + (tl.load(ptrs + c * S.groups, mask=in_row(first_column, c, limit, S), other=0.0),)
+    return keys
+
+
+@triton.jit
+def load_priors(prior_ptr, u, group, S: tl.constexpr):
     """The prior of each tap of window row `u`: a tuple of [LANES], zeros without a prior."""
     K: tl.constexpr = S.kernel_size
     priors = ()
     for v in tl.static_range(K):
-        places = (u * K + v) * S.groups + group
-        priors = priors + (tl.load(prior_ptr + places, mask=mask, other=0.0) if S.prior else 0.0,)
+        priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group) if S.prior else 0.0,)
+    return priors
+
+
+@triton.jit
+def priors_of_row(prior_ptr, u, group, limit, S: tl.constexpr):
+    """The same, −inf in a row outside the image where that saves a test of each tap."""
+    K: tl.constexpr = S.kernel_size
+    priors = load_priors(prior_ptr, u, group, S)
+    if S.tests_priors:
+        tested = ()
+        for v in tl.static_range(K):
+            tested = tested + (tl.where(limit > 0, priors[v], float("-inf")),)
+        priors = tested
     return priors
 
 
