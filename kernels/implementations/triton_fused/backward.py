@@ -75,22 +75,11 @@ def local_relation_query_kernel(
     value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
 
-    queries, shifts, means, grads, grad_queries = (), (), (), (), ()
-    for r in tl.static_range(COLUMNS):
-        in_output = in_lane & (x + r < out_width)
-        here = out_pixel + r
-        channel = here * S.channels + member_offset(part, S)
-        grad = unstack(load_members(grad_out_ptr + channel, part, in_output, S), S)
-        out = unstack(load_members(out_ptr + channel, part, in_output, S), S)
-        mean = dot_members(grad, out, tl.zeros([LANES], ACCUMULATOR), S)
-        tl.store(mean_ptr + here * S.parts + part, mean, mask=in_output)
-        place = here * S.groups + group
-        queries = queries + (load_scalar(query_ptr + place, in_output, 0.0),)
-        # Where there is no output pixel, +inf makes every weight 0.
-        shifts = shifts + (load_scalar(softmax_ptr + place * 2, in_output, float("inf")),)
-        # The weights in the loop lack their scale; what they are multiplied with has it.
-        scale = load_scalar(softmax_ptr + place * 2 + 1, in_output, 0.0)
-        means, grads = means + (mean * scale,), grads + (scaled(grad, scale),)
+    queries, shifts, means, grads = inputs_of_queries(
+        query_ptr, out_ptr, grad_out_ptr, softmax_ptr, mean_ptr, out_pixel, x, part, in_lane, out_width, S
+    )
+    grad_queries = ()
+    for _ in tl.static_range(COLUMNS):
         grad_queries = grad_queries + (tl.zeros([LANES], ACCUMULATOR),)
 
     first, end = input_rows(y, height, S)
@@ -137,6 +126,32 @@ def local_relation_query_kernel(
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
         tl.store(places, grad_queries[r], mask=in_lane & (x + r < out_width))
+
+
+@triton.jit
+def inputs_of_queries(
+    query_ptr, out_ptr, grad_out_ptr, softmax_ptr, mean_ptr, out_pixel, x, part, in_lane, out_width, S: tl.constexpr
+):
+    """Query, shift, D and gradient of each column of a lane, for weights that lack their scale; D is stored as well."""
+    LANES: tl.constexpr = S.lanes
+    COLUMNS: tl.constexpr = S.columns
+    group = part // S.slices
+    queries, shifts, means, grads = (), (), (), ()
+    for r in tl.static_range(COLUMNS):
+        in_output = in_lane & (x + r < out_width)
+        here = out_pixel + r
+        channel = here * S.channels + member_offset(part, S)
+        grad = unstack(load_members(grad_out_ptr + channel, part, in_output, S), S)
+        out = unstack(load_members(out_ptr + channel, part, in_output, S), S)
+        mean = dot_members(grad, out, tl.zeros([LANES], accumulator(out_ptr)), S)
+        tl.store(mean_ptr + here * S.parts + part, mean, mask=in_output)
+        place = here * S.groups + group
+        queries = queries + (load_scalar(query_ptr + place, in_output, 0.0),)
+        # Where there is no output pixel, +inf makes every weight 0.
+        shifts = shifts + (load_scalar(softmax_ptr + place * 2, in_output, float("inf")),)
+        scale = load_scalar(softmax_ptr + place * 2 + 1, in_output, 0.0)
+        means, grads = means + (mean * scale,), grads + (scaled(grad, scale),)
+    return queries, shifts, means, grads
 
 
 @triton.jit
