@@ -13,12 +13,12 @@ import typer
 
 from .. import INSTALLED, ROOT, SUITE
 from ..errors import Exit, SuiteError, UsageError
-from ..results.comparison import compare
+from ..results.comparing.comparison import compare
+from ..results.comparing.formats import FORMATS
+from ..results.comparing.verdicts import Judging
 from ..results.folder import new_run_path
-from ..results.formats import FORMATS
 from ..results.reading import read_run
 from ..results.turns import merge_turns
-from ..results.verdicts import Judging
 
 ORDER = "ABBA"
 _NOT_IN_A_GATE = frozenset({"--resume", "--dry-run", "--devices", "--executor", "--shard"})

@@ -8,11 +8,11 @@ import typer
 
 from ..errors import Exit, UsageError
 from ..results.columns import PARAMETERS
-from ..results.formats import SHORT, case_name, telling
-from ..results.history import Point, Series, histories, read_runs
+from ..results.comparing.formats import SHORT, case_name, telling
+from ..results.comparing.history import Point, Series, histories, read_runs
+from ..results.comparing.verdicts import Judging
 from ..results.reading import number
 from ..results.sheets import SHEETS
-from ..results.verdicts import Judging
 from .output import emit
 
 _HEAD = ("run", "commit", "started", "ms", "95 % interval", "against", "ratio", "interval", "verdict", "why")
@@ -48,7 +48,7 @@ def run_history(folder: Path, where: Sequence[str], settings: Judging, output: O
     head, lines = (_HEAD, [_line(point) for point in found[0].points]) if len(found) == 1 else _summary(found)
     emit(SHEETS[output.form](head, lines) + "\n", output.out, "the table is in")
     if output.plot is not None:
-        from ..results.history_plot import draw  # noqa: PLC0415  matplotlib, where something is drawn
+        from ..results.comparing.history_plot import draw  # noqa: PLC0415  matplotlib, where something is drawn
 
         draw(found[0], output.plot)
         typer.echo(f"the plot is in {output.plot}")

@@ -40,10 +40,10 @@ def compare(  # noqa: PLR0913
     out: Annotated[Path | None, typer.Option(help="a file to write; printed if left out")] = None,
 ) -> int:
     """Judge run B against run A: exit code 0 nothing worse, 1 slower, 2 usage, 3 incorrect, 4 not enough evidence."""
-    from ..results.comparison import compare as judge
-    from ..results.formats import FORMATS
+    from ..results.comparing.comparison import compare as judge
+    from ..results.comparing.formats import FORMATS
+    from ..results.comparing.verdicts import Judging
     from ..results.reading import read_run
-    from ..results.verdicts import Judging
     from .output import emit
 
     comparison = judge(read_run(a), read_run(b), Judging(tolerance, confidence, across_devices))
@@ -118,7 +118,7 @@ def history(  # noqa: PLR0913
     plot: Annotated[Path | None, typer.Option(help="a file for the plot of one case, .png or .svg")] = None,
 ) -> int:
     """Follow a case over many runs, or all cases in short, and name the runs in which a time changed."""
-    from ..results.verdicts import Judging
+    from ..results.comparing.verdicts import Judging
     from .history import Output, run_history
 
     return run_history(folder, where or (), Judging(tolerance, confidence), Output(form, out, plot))

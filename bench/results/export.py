@@ -9,7 +9,7 @@ from typing import Any
 from pytest_benchmark.stats import Stats
 
 from .columns import PARAMETERS
-from .intervals import devices_of, turns_of
+from .comparing.intervals import devices_of, turns_of
 from .reading import Key, Run
 
 # What a case's name leaves out: the same case has the same name in every run, and no other has it.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..errors import RunFolderError
 from .columns import SCHEMA_VERSION, Row
+from .comparing.intervals import devices_of
 from .folder import RunFolder
-from .intervals import devices_of
 from .reading import Run, number
 from .recovery import fingerprints_of
 from .schemas import SCHEMAS

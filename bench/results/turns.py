@@ -10,8 +10,8 @@ import numpy as np
 
 from ..cost.metrics import rates
 from .columns import PARAMETERS, Row
+from .comparing.intervals import turns_of
 from .folder import RunFolder
-from .intervals import turns_of
 from .reading import Key, Run, number, read_run
 
 # What tells of one turn's samples, and would be wrong of all of them.

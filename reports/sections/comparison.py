@@ -5,9 +5,9 @@ import pandas as pd
 
 from bench import REPORTS, SUITE
 from bench.errors import RunFolderError
-from bench.results.comparison import Comparison, compare
+from bench.results.comparing.comparison import Comparison, compare
+from bench.results.comparing.verdicts import Judging
 from bench.results.reading import read_run
-from bench.results.verdicts import Judging
 
 from ..data.environments import differences
 from ..data.parameters import COORDINATES, SETTING, implementations

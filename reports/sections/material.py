@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench import REPORTS
-from bench.results.intervals import DEFAULT_FLOOR
+from bench.results.comparing.intervals import DEFAULT_FLOOR
 
 from ..data.parameters import PLACE, pool, yardsticks
 from ..data.rows import ReportedRun

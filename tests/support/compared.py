@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from bench.results.columns import Row
+from bench.results.comparing.intervals import Samples
 from bench.results.folder import RunFolder
-from bench.results.intervals import Samples
 from tests.support.bench_cases import case
 
 Draw = Callable[[np.random.Generator, int], Samples]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.errors import RunFolderError
-from bench.results.comparison import Comparison, compare
+from bench.results.comparing.comparison import Comparison, compare
+from bench.results.comparing.verdicts import Judging
 from bench.results.reading import read_run
-from bench.results.verdicts import Judging
 from tests.support.compared import ENVIRONMENT, failed, row, timed, write_run
 from tests.support.in_process import Invoke
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.results.intervals import autocorrelation_time, ratio_of_medians, resampled_medians
-from bench.results.verdicts import FASTER, SAME, SLOWER, Judging, _verdict
+from bench.results.comparing.intervals import autocorrelation_time, ratio_of_medians, resampled_medians
+from bench.results.comparing.verdicts import FASTER, SAME, SLOWER, Judging, _verdict
 from tests.support.compared import DRAWS, NOISE, independent
 
 PAIRS = 200

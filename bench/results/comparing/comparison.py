@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean
 
-from ..errors import Exit, RunFolderError
-from .folder import RunFolder
+from ...errors import Exit, RunFolderError
+from ..folder import RunFolder
+from ..reading import Run
 from .intervals import devices_of, margin_of
-from .reading import Run
 from .verdicts import (
     FAILED,
     FASTER,

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ..errors import Exit
-from .columns import PARAMETERS
+from ...errors import Exit
+from ..columns import PARAMETERS
+from ..reading import Key
+from ..sheets import escaped, markdown_table, text_table
 from .comparison import Comparison
-from .reading import Key
-from .sheets import escaped, markdown_table, text_table
 from .verdicts import VERDICTS, Pair
 
 OUTCOMES: Mapping[Exit, str] = {

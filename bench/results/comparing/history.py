@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RunFolderError, UsageError
-from .columns import PARAMETERS
+from ...errors import RunFolderError, UsageError
+from ..columns import PARAMETERS
+from ..folder import RunFolder
+from ..reading import Key, Run, read_run
 from .comparison import margin_between
-from .folder import RunFolder
 from .intervals import devices_of
-from .reading import Key, Run, read_run
 from .verdicts import FASTER, SLOWER, Judging, Pair, pair_of, time_of
 
 CHANGED = frozenset({FASTER, SLOWER})

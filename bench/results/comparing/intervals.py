@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunFolderError
-from .reading import Key, Run
+from ...errors import RunFolderError
+from ..reading import Key, Run
 
 Samples = NDArray[np.float64]
 REPLICATES = 4000

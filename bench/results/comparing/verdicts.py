@@ -4,9 +4,9 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .columns import NOT_RUN, PARAMETERS, Row
+from ..columns import NOT_RUN, PARAMETERS, Row
+from ..reading import Key, Run, number
 from .intervals import Ratio, ratio_of_medians, turns_of
-from .reading import Key, Run, number
 
 MIN_SAMPLES = 7
 SAME, FASTER, SLOWER, UNCLEAR = "SAME", "FASTER", "SLOWER", "UNCLEAR"

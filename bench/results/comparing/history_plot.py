@@ -6,9 +6,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ..reading import number
 from .formats import case_name
 from .history import Point, Series
-from .reading import number
 from .verdicts import SLOWER
 
 _LEVELS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
