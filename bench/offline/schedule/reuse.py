@@ -119,10 +119,9 @@ def _rows_by_step(compiled: CompiledKernel, lanes: list[_Lane | None]) -> Iterat
     p, g = compiled.problem, compiled.geometry
     key = compiled.kernel == "key"
     step = g.query_step if key else 1
-    skips = g.rows == 1 if key else g.skips_rows
     for first in range(0, p.kernel_size, step):
         rows = [_row(compiled, lane.y, first) if lane else None for lane in lanes]
-        if not skips or any(row is not None for row in rows):
+        if not g.skips_rows or any(row is not None for row in rows):
             yield rows
 
 

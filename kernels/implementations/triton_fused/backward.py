@@ -14,24 +14,25 @@ from .members import dot_members, load_members, member_offset, stack, store_memb
 from .tiles import (
     accumulator,
     asks_ahead,
-    column_limit,
     in_row,
     input_rows,
     lane_position,
     load_keys,
-    load_priors,
+    load_pair,
     load_scalar,
     logit_of,
+    negative,
     outside_row,
     priors_of_row,
     query_row,
     query_rows,
-    row_after,
+    rows_of_loop,
     slope,
+    store_pair,
     tap_of_input,
     tap_of_query,
     tests_tap,
-    weight_above,
+    weight_of_logit,
     window_row,
 )
 
@@ -58,7 +59,8 @@ def local_relation_query_kernel(
     """One program computes the query gradients of its lanes' output pixels, and their share of the prior's.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), out and grad_out (N, Ho, Wo, C),
-    softmax (N, Ho, Wo, G, 2) → grad_query and mean D (N, Ho, Wo, G·slices), grad_prior (tiles, k², G·slices).
+    softmax (N, Ho, Wo, G, 2) → grad_query (N, Ho, Wo, G·slices), grad_prior (tiles, k², G·slices), mean: −D and the
+    query (N, Ho, Wo, G·slices, 2), side by side for the key side.
 
     Grid: (S.tiles(N, Ho, Wo) · S.group_chunks,)
     """
@@ -75,7 +77,7 @@ def local_relation_query_kernel(
     value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
 
-    queries, shifts, means, grads = inputs_of_queries(
+    queries, offsets, means, grads = inputs_of_queries(
         query_ptr, out_ptr, grad_out_ptr, softmax_ptr, mean_ptr, out_pixel, x, part, in_lane, out_width, S
     )
     grad_queries = ()
@@ -83,21 +85,24 @@ def local_relation_query_kernel(
         grad_queries = grad_queries + (tl.zeros([LANES], ACCUMULATOR),)
 
     first, end = input_rows(y, height, S)
+    start, stop = rows_of_loop(first, end, K, S)
     if S.prior and S.skips_rows:
         store_no_grad_prior(grad_prior_ptr, 0, first, S)
         store_no_grad_prior(grad_prior_ptr, end, K, S)
-    limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
+    limit, pixel, in_rows = window_row(start, first, end, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
-    for u in range(first, end):
+    for u in range(start, stop):
         if not AHEAD:
-            limit, pixel = window_row(u, y, first_column, in_lane, height, width, S)
+            limit, pixel, in_rows = window_row(u, first, end, y, first_column, in_lane, height, width, S)
             keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
-        next_limit, next_pixel, next_keys = limit, pixel, keys
+        next_limit, next_pixel, next_in_rows, next_keys = limit, pixel, in_rows, keys
         if AHEAD:
-            next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
+            next_limit, next_pixel, next_in_rows = window_row(
+                u + 1, first, end, y, first_column, in_lane, height, width, S
+            )
             next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         row_values = value_ptrs + pixel * S.channels
-        priors = priors_of_row(prior_ptr, u, group, limit, S)
+        priors = priors_of_row(prior_ptr, u, group, in_rows, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
@@ -111,17 +116,17 @@ def local_relation_query_kernel(
                     grad_query = grad_queries[r]
                     if tap_of_input(c, r, S) >= 0:
                         logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
-                        weight = weight_above(logit, shifts[r])
+                        weight = weight_of_logit(logit, offsets[r])
                         if tests_tap(c, S):
                             weight = tl.where(inside, weight, 0.0)
-                        grad_logit = weight * dot_members(grads[r], value, -means[r], S)
+                        grad_logit = weight * dot_members(grads[r], value, means[r], S)
                         grad_query += grad_logit * slope(queries[r], key, S)
                         grad_priors = add_at(grad_priors, tap_of_input(c, r, S), grad_logit)
                     new_queries = new_queries + (grad_query,)
                 grad_queries = new_queries
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
-        limit, pixel, keys = next_limit, next_pixel, next_keys
+        limit, pixel, in_rows, keys = next_limit, next_pixel, next_in_rows, next_keys
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
@@ -132,26 +137,29 @@ def local_relation_query_kernel(
 def inputs_of_queries(
     query_ptr, out_ptr, grad_out_ptr, softmax_ptr, mean_ptr, out_pixel, x, part, in_lane, out_width, S: tl.constexpr
 ):
-    """Query, shift, D and gradient of each column of a lane, for weights that lack their scale; D is stored as well."""
+    """Query, offset, −D and gradient of each column of a lane, for weights that lack their scale.
+
+    −D and the query are stored for the key side.
+    """
     LANES: tl.constexpr = S.lanes
     COLUMNS: tl.constexpr = S.columns
     group = part // S.slices
-    queries, shifts, means, grads = (), (), (), ()
+    queries, offsets, means, grads = (), (), (), ()
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
         here = out_pixel + r
         channel = here * S.channels + member_offset(part, S)
         grad = unstack(load_members(grad_out_ptr + channel, part, in_output, S), S)
         out = unstack(load_members(out_ptr + channel, part, in_output, S), S)
-        mean = dot_members(grad, out, tl.zeros([LANES], accumulator(out_ptr)), S)
-        tl.store(mean_ptr + here * S.parts + part, mean, mask=in_output)
+        mean = negative(dot_members(grad, out, tl.zeros([LANES], accumulator(out_ptr)), S))
         place = here * S.groups + group
-        queries = queries + (load_scalar(query_ptr + place, in_output, 0.0),)
-        # Where there is no output pixel, +inf makes every weight 0.
-        shifts = shifts + (load_scalar(softmax_ptr + place * 2, in_output, float("inf")),)
-        scale = load_scalar(softmax_ptr + place * 2 + 1, in_output, 0.0)
+        query = load_scalar(query_ptr + place, in_output, 0.0)
+        store_pair(mean_ptr + (here * S.parts + part) * 2, mean, query, in_output)
+        # Where there is no output pixel, −inf makes every weight 0.
+        offset, scale = load_pair(softmax_ptr + place * 2, in_output, float("-inf"), 0.0)
+        queries, offsets = queries + (query,), offsets + (offset,)
         means, grads = means + (mean * scale,), grads + (scaled(grad, scale),)
-    return queries, shifts, means, grads
+    return queries, offsets, means, grads
 
 
 @triton.jit
@@ -207,7 +215,6 @@ def store_no_grad_prior(grad_prior_ptr, first, end, S: tl.constexpr):
 
 @triton.jit(do_not_specialize=SIZES)
 def local_relation_key_kernel(
-    query_ptr,
     key_ptr,
     value_ptr,
     prior_ptr,
@@ -225,8 +232,8 @@ def local_relation_key_kernel(
 ):
     """One program computes the key and value gradients of its lanes' input pixels.
 
-    query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G), grad_out (N, Ho, Wo, C), softmax
-    (N, Ho, Wo, G, 2), mean D (N, Ho, Wo, G·slices) → grad_key (N, H, W, G·slices), grad_value (N, H, W, C).
+    key (N, H, W, G), value (N, H, W, C), prior (k², G), grad_out (N, Ho, Wo, C), softmax (N, Ho, Wo, G, 2), mean: −D
+    and the query (N, Ho, Wo, G·slices, 2) → grad_key (N, H, W, G·slices), grad_value (N, H, W, C).
 
     Grid: (S.tiles(N, H, W) · S.group_chunks,)
     """
@@ -235,6 +242,7 @@ def local_relation_key_kernel(
     COLUMNS: tl.constexpr = S.columns
     VECTORS: tl.constexpr = S.vectors
     SPAN: tl.constexpr = S.query_span
+    STEPS: tl.constexpr = S.query_steps
     ACCUMULATOR: tl.constexpr = accumulator(value_ptr)
     image, y, x, part, in_lane = lane_position(batch, height, width, S)
     group = part // S.slices
@@ -242,9 +250,8 @@ def local_relation_key_kernel(
     first_query = x // S.stride + S.first_query
     # The place of column `first_query` in row 0 of the image's outputs.
     origin = image * out_height * out_width + first_query
-    query_ptrs = query_ptr + origin * S.groups + group
     softmax_ptrs = softmax_ptr + (origin * S.groups + group) * 2
-    mean_ptrs = mean_ptr + origin * S.parts + part
+    mean_ptrs = mean_ptr + (origin * S.parts + part) * 2
     grad_ptrs = grad_out_ptr + origin * S.channels + member_offset(part, S)
 
     keys, values, grad_keys, grad_values = (), (), (), ()
@@ -258,29 +265,29 @@ def local_relation_key_kernel(
             grad_values = grad_values + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
     first, end = query_rows(y, out_height, S)
-    for step in range(first, end):
-        u, row, seen = query_row(step, y, in_lane, out_height, S)
-        limit = column_limit(seen, out_width)
+    start, stop = rows_of_loop(first, end, STEPS, S)
+    for step in range(start, stop):
+        limit, row, u, meets = query_row(step, first, end, y, in_lane, out_height, out_width, S)
         pixel = row * out_width
-        priors = load_priors(prior_ptr, tl.minimum(u, S.kernel_size - 1), group, S)
+        row_softmax = softmax_ptrs + pixel * S.groups * 2
+        row_means = mean_ptrs + pixel * S.parts * 2
+        row_grads = grad_ptrs + pixel * S.channels
+        priors = priors_of_row(prior_ptr, u, group, meets, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
                 in_output = in_row(first_query, c, limit, S)
-                query = load_scalar(query_ptrs + pixel * S.groups + c * S.groups, in_output, 0.0)
-                # Where there is no query, +inf makes the weight 0.
-                softmax = softmax_ptrs + pixel * S.groups * 2 + c * S.groups * 2
-                shift = load_scalar(softmax, in_output, float("inf"))
-                scale = load_scalar(softmax + 1, in_output, 0.0)
-                mean = load_scalar(mean_ptrs + pixel * S.parts + c * S.parts, in_output, 0.0)
-                grad = load_members(grad_ptrs + pixel * S.channels + c * S.channels, part, in_output, S)
+                # Where there is no query, −inf makes the weight 0.
+                offset, scale = load_pair(row_softmax + c * S.groups * 2, in_output, float("-inf"), 0.0)
+                mean, query = load_pair(row_means + c * S.parts * 2, in_output, 0.0, 0.0)
+                grad = load_members(row_grads + c * S.channels, part, in_output, S)
                 grad_members = unstack(grad, S)
                 new_keys, new_values = (), ()
                 for r in tl.static_range(COLUMNS):
                     grad_key = grad_keys[r]
                     if tap_of_query(c, r, S) >= 0:
                         logit = logit_of(query, keys[r], priors[tap_of_query(c, r, S)], S)
-                        weight = weight_above(logit, shift) * scale
-                        grad_logit = weight * dot_members(grad_members, values[r], -mean, S)
+                        weight = weight_of_logit(logit, offset) * scale
+                        grad_logit = weight * dot_members(grad_members, values[r], mean, S)
                         grad_key += grad_logit * slope(keys[r], query, S)
                     new_keys = new_keys + (grad_key,)
                     for p in tl.static_range(VECTORS):

@@ -61,13 +61,13 @@ class CompiledKernel:
         """Iterations of that loop, the mean over rows: a program of one row passes over window rows outside."""
         p, rows = self.problem, range(self.problem.kernel_size)
         if self.kernel == "key":
-            tiled, skips = p.height, self.geometry.rows == 1
+            tiled = p.height
             met = [(y + p.padding - u * p.dilation, u, y + p.padding) for y in range(tiled) for u in rows]
             taken = sum(0 <= d < p.out_height * p.stride and (u - y) % self._step == 0 for d, u, y in met)
         else:
-            tiled, skips = p.out_height, self.geometry.skips_rows
+            tiled = p.out_height
             taken = sum(0 <= y * p.stride - p.padding + u * p.dilation < p.height for y in range(tiled) for u in rows)
-        return taken / tiled if skips else -(-p.kernel_size // self._step)
+        return taken / tiled if self.geometry.skips_rows else -(-p.kernel_size // self._step)
 
     @property
     def lanes(self) -> int:

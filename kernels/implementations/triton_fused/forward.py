@@ -22,11 +22,12 @@ from .tiles import (
     logit_of,
     outside_row,
     priors_of_row,
-    row_after,
+    rows_of_loop,
+    store_pair,
     tap_of_input,
     tests_tap,
-    weight_above,
     weight_of,
+    weight_of_logit,
     window_row,
 )
 
@@ -50,8 +51,8 @@ def local_relation_forward_kernel(
     """One program computes `lanes` lanes of output pixels, `columns` pixels of one group each.
 
     query (N, Ho, Wo, G), key (N, H, W, G), value (N, H, W, C), prior (k², G) or unused → out (N, Ho, Wo, C),
-    softmax (N, Ho, Wo, G, 2): a shift s, and 1 / Σ 2^(logit·log2 e − s). Their logarithm in one number would lose the
-    weights beside a large shift.
+    softmax (N, Ho, Wo, G, 2): an offset o, and 1 / Σ 2^(logit·log2 e + o). Their logarithm in one number would lose the
+    weights beside a large offset.
 
     Grid: (S.tiles(N, Ho, Wo) · S.group_chunks,)
     """
@@ -70,29 +71,32 @@ def local_relation_forward_kernel(
     value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
 
-    queries, shifts, totals, sums = (), (), (), ()
+    queries, offsets, totals, sums = (), (), (), ()
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
         queries = queries + (load_scalar(query_ptrs + r * S.groups, in_output, 0.0),)
-        shifts = shifts + (tl.full([LANES], float("-inf"), ACCUMULATOR),)
+        offsets = offsets + (tl.full([LANES], highest(ACCUMULATOR), ACCUMULATOR),)
         totals = totals + (tl.zeros([LANES], ACCUMULATOR),)
         for _ in tl.static_range(VECTORS):
             sums = sums + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
     first, end = input_rows(y, height, S)
-    limit, pixel = window_row(first, y, first_column, in_lane, height, width, S)
+    start, stop = rows_of_loop(first, end, S.kernel_size, S)
+    limit, pixel, inside = window_row(start, first, end, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
-    for u in range(first, end):
+    for u in range(start, stop):
         if not AHEAD:
-            limit, pixel = window_row(u, y, first_column, in_lane, height, width, S)
+            limit, pixel, inside = window_row(u, first, end, y, first_column, in_lane, height, width, S)
             keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
-        priors = priors_of_row(prior_ptr, u, group, limit, S)
+        priors = priors_of_row(prior_ptr, u, group, inside, S)
         logits = row_logits(queries, keys, first_column, limit, priors, S)
-        next_limit, next_pixel = limit, pixel
+        next_limit, next_pixel, next_inside = limit, pixel, inside
         if AHEAD:  # the next row's logits need not wait for its keys then
-            next_limit, next_pixel = window_row(row_after(u, end, S), y, first_column, in_lane, height, width, S)
+            next_limit, next_pixel, next_inside = window_row(
+                u + 1, first, end, y, first_column, in_lane, height, width, S
+            )
             keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
-        shifts, totals, sums, weights = rescale(logits, shifts, totals, sums, S)
+        offsets, totals, sums, weights = rescale(logits, offsets, totals, sums, S)
         row_ptrs = value_ptrs + pixel * S.channels
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
@@ -105,7 +109,7 @@ def local_relation_forward_kernel(
                             total += weights[weight_of(tap_of_input(c, r, S), r, S)][:, None] * vectors[p]
                         updated = updated + (total,)
                 sums = updated
-        limit, pixel = next_limit, next_pixel
+        limit, pixel, inside = next_limit, next_pixel, next_inside
 
     out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
     softmax_ptrs = softmax_ptr + (out_pixel * S.groups + group) * 2
@@ -120,8 +124,7 @@ def local_relation_forward_kernel(
         store_members(out_ptrs + r * S.channels, part, in_output, normalised, 0, S)
         if SAVE_SOFTMAX:
             kept = in_output & (part % S.slices == 0)
-            tl.store(softmax_ptrs + r * S.groups * 2, shifts[r], mask=kept)
-            tl.store(softmax_ptrs + r * S.groups * 2 + 1, scale, mask=kept)
+            store_pair(softmax_ptrs + r * S.groups * 2, offsets[r], scale, kept)
 
 
 @triton.jit
@@ -146,29 +149,33 @@ def row_logits(queries, keys, first_column, limit, priors, S: tl.constexpr):
 
 
 @triton.jit
-def rescale(logits, shifts, totals, sums, S: tl.constexpr):
-    """Take a window row into the online softmax: new shifts, totals and sums, and the row's weights."""
+def rescale(logits, offsets, totals, sums, S: tl.constexpr):
+    """Take a window row into the online softmax: new offsets, totals and sums, and the row's weights."""
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     VECTORS: tl.constexpr = S.vectors
-    new_shifts, new_totals, new_sums, weights = (), (), (), ()
+    new_offsets, new_totals, new_sums, weights = (), (), (), ()
     for r in tl.static_range(COLUMNS):
         largest = logits[weight_of(first_tap(r, S), r, S)]
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0 and v != first_tap(r, S):
                 largest = tl.maximum(largest, logits[weight_of(v, r, S)])
-        shift = tl.maximum(shifts[r], largest * LOG2E)
-        # A row outside the image is −inf throughout, and −inf − (−inf) is no number.
-        finite = tl.where(shift == float("-inf"), 0.0, shift) if S.tests_taps and S.rows > 1 else shift
-        decay = tl.exp2(shifts[r] - finite)
+        offset = tl.minimum(offsets[r], largest * -LOG2E)
+        decay = tl.exp2(offset - offsets[r])
         total = totals[r] * decay
         for v in tl.static_range(K):
             if weight_of(v, r, S) >= 0:
-                weight = weight_above(logits[weight_of(v, r, S)], finite)
+                weight = weight_of_logit(logits[weight_of(v, r, S)], offset)
                 total += weight
                 weights = weights + (weight,)
-        new_shifts = new_shifts + (shift,)
+        new_offsets = new_offsets + (offset,)
         new_totals = new_totals + (total,)
         for p in tl.static_range(VECTORS):
             new_sums = new_sums + (sums[r * VECTORS + p] * decay[:, None],)
-    return new_shifts, new_totals, new_sums, weights
+    return new_offsets, new_totals, new_sums, weights
+
+
+@triton.constexpr_function
+def highest(dtype: tl.dtype) -> float:
+    """The highest number, which an offset starts at: ∞ − ∞, where a lane's first row is outside, would be no number."""
+    return (2.0 - 2.0**-52) * 2.0**1023 if dtype == tl.float64 else (2.0 - 2.0**-23) * 2.0**127

@@ -26,7 +26,9 @@ class Geometry:
     Channel of member j of group g: g·`group_step` + j·`member_step`.
     `gathered_width` is the width of the image that a lane gathers from where the lane holds a whole row, so that taps
     outside it are known; else 0. Of the columns that a lane gathers, `sure_columns` from `first_sure` on are inside the
-    image for every lane: those that it computes, where no lane has too many of them. `source` stands for this file.
+    image for every lane: those that it computes, where no lane has too many of them. With `sure_rows` a lane reads a row
+    of its window that is inside where another is not; without it, rows are tested in every load. `source` stands for
+    this file.
     """
 
     channels: int
@@ -49,6 +51,7 @@ class Geometry:
     rows: int
     lane_groups: int
     lanes: int
+    sure_rows: bool
     gathered_width: int
     first_sure: int
     sure_columns: int
@@ -106,9 +109,9 @@ class Geometry:
         return self.stride if self.dilation == 1 else 1
 
     @property
-    def every_step_meets(self) -> bool:
-        """Whether a program of input pixels takes only the window rows that meet a query."""
-        return self.rows == 1 and (self.dilation == 1 or self.stride == 1)
+    def query_steps(self) -> int:
+        """Steps over the window's rows, where none is left out."""
+        return -(-self.kernel_size // self.query_step)
 
     @property
     def ragged(self) -> bool:
@@ -117,18 +120,13 @@ class Geometry:
 
     @property
     def skips_rows(self) -> bool:
-        """Whether a program of output pixels takes only the window rows inside the image."""
-        return self.masked and self.rows == 1
+        """Whether a program takes only the window rows that its one row sees, or is seen with."""
+        return self.sure_rows and self.rows == 1
 
     @property
-    def tests_taps(self) -> bool:
-        """Whether the taps of a lane must be tested for lying outside the image."""
-        return self.masked and not (self.rows == 1 and self.gathered_width > 0)
-
-    @property
-    def tests_priors(self) -> bool:
-        """Whether a row outside the image is told by its priors: fewer tests than one of each tap in a sure column."""
-        return self.tests_taps and self.prior and self.sure_columns > 0 and not self.skips_rows
+    def tests_rows(self) -> bool:
+        """Whether priors tell of a row that lies outside the image."""
+        return self.sure_rows and self.rows > 1
 
     def tiles(self, batch: int, height: int, width: int) -> int:
         """Programs over a batch of images, for one chunk of groups."""
@@ -150,9 +148,11 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
     slices = -(-members // settings.members)
     _, width = tiled(kernel, problem)
     if kernel == "key":
+        sure_rows = problem.dilation == 1 or problem.stride == 1  # else not every step over window rows meets a query
         gathered, whole_row = problem.out_width, width <= settings.columns
     else:  # a tap outside the image takes part in the softmax unless it is masked
-        gathered, whole_row = problem.width, width == settings.columns and problem.padding_mode == "mask"
+        sure_rows = problem.padding_mode == "mask"
+        gathered, whole_row = problem.width, width == settings.columns and sure_rows
     first_sure, sure_columns = _sure(kernel, problem, settings.columns)
     geometry = Geometry(
         channels=problem.channels,
@@ -175,6 +175,7 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
         rows=settings.rows,
         lane_groups=settings.lane_groups,
         lanes=settings.lanes,
+        sure_rows=sure_rows,
         gathered_width=gathered if whole_row else 0,
         first_sure=first_sure,
         sure_columns=sure_columns,
@@ -197,6 +198,6 @@ def _sure(kernel: Kernel, problem: Problem, columns: int) -> tuple[int, int]:
 def _needs_wide_index(kernel: Kernel, problem: Problem, geometry: Geometry) -> bool:
     """Whether some element, or some lane with those that fill up strips and programs, has a number beyond 32 bits."""
     pixels = problem.batch * max(problem.height * problem.width, problem.out_height * problem.out_width)
-    elements = pixels * max(problem.channels, problem.groups * max(geometry.slices, 2))  # shift and scale of a softmax
+    elements = pixels * max(problem.channels, problem.groups * 2 * geometry.slices)  # pairs of a softmax, and of a part
     programs = geometry.tiles(problem.batch, *tiled(kernel, problem)) * geometry.group_chunks
     return max(elements, programs * geometry.lanes) >= 2**31

@@ -39,7 +39,7 @@ def as_table(plan: Plan, prior: Tensor | None) -> Tensor:
 
 
 def launch_forward(plan: Plan, inputs: Inputs, save_softmax: bool) -> tuple[Tensor, Tensor]:
-    """The output (N, C, Ho, Wo), and the softmaxes' shifts and scales (N, 2·G, Ho, Wo), empty where not saved."""
+    """The output (N, C, Ho, Wo), and the softmaxes' offsets and scales (N, 2·G, Ho, Wo), empty where not saved."""
     value = inputs[2]
     if plan.keeps_size:
         out = torch.empty_like(value)
@@ -57,16 +57,14 @@ def launch_forward(plan: Plan, inputs: Inputs, save_softmax: bool) -> tuple[Tens
 def launch_query_side(
     plan: Plan, inputs: Inputs, out: Tensor, grad_out: Tensor, softmax: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The query's gradient (N, G, Ho, Wo), the prior's (k, k, G) in the dtype of sums, and Σ_c dy·y by part.
+    """The query's gradient (N, G, Ho, Wo), the prior's (k, k, G) in the dtype of sums, and −Σ_c dy·y and query by part.
 
     The prior's is empty where there is no prior.
     """
     query, pixels, k = plan.query, inputs[0], plan.kernel_size
     slices = query.geometry.slices
-    if slices == 1:
-        grad_query, mean = torch.empty_like(pixels), torch.empty_like(pixels, dtype=plan.wide)
-    else:
-        grad_query, mean = _parts(pixels, plan, slices), _parts(pixels, plan, slices)
+    grad_query = torch.empty_like(pixels) if slices == 1 else _parts(pixels, plan, slices)
+    mean = torch.empty_strided(plan.mean_shape, plan.mean_stride, dtype=plan.wide, device=plan.device)
     if plan.prior:
         tables = torch.empty((query.tiles, k, k, plan.groups * slices), dtype=plan.wide, device=plan.device)
     else:
@@ -89,7 +87,7 @@ def launch_key_side(
         raise ValueError(f"members must be the query side's: it left {left} sums a pixel, expected {parts}")
     grad_key = torch.empty_like(inputs[1]) if slices == 1 else _parts(inputs[1], plan, slices)
     grad_value = torch.empty_like(inputs[2])
-    plan.key(*inputs, grad_out, softmax, mean, grad_key, grad_value)
+    plan.key(*inputs[1:], grad_out, softmax, mean, grad_key, grad_value)
     return _sum_slices(grad_key, slices) if slices > 1 else grad_key, grad_value
 
 
@@ -122,6 +120,6 @@ def extra_elements(problem: Problem, device: torch.device, *, backward: bool) ->
         return 0, narrow
     query = plan_of(problem, device).query
     parts = query.geometry.parts
-    wide = out_pixels * (2 * problem.groups + parts) + query.tiles * problem.kernel_size**2 * parts * problem.prior
+    wide = 2 * out_pixels * (problem.groups + parts) + query.tiles * problem.kernel_size**2 * parts * problem.prior
     narrow += out_pixels * problem.groups + in_pixels * (problem.groups + problem.channels)
     return wide, narrow

@@ -60,7 +60,7 @@ class Launch:
 class Plan:
     """The kernels of a problem on a device, forward once alone and once for backward, and what they make.
 
-    The softmaxes are saved in the order of (N, Ho, Wo, 2·G). `wide` is the dtype of sums; `keeps_size` whether the
+    The softmaxes are saved in the order of (N, Ho, Wo, 2·G), what the query side leaves to the key side by part. `wide` is the dtype of sums; `keeps_size` whether the
     output has the value's shape; `contiguous` whether it is so, and not channels_last; `empty` holds a tensor of no
     elements once one was needed.
     """
@@ -73,6 +73,8 @@ class Plan:
     out_shape: tuple[int, int, int, int]
     softmax_shape: tuple[int, int, int, int]
     softmax_stride: tuple[int, int, int, int]
+    mean_shape: tuple[int, int, int, int]
+    mean_stride: tuple[int, int, int, int]
     groups: int
     kernel_size: int
     table_stride: tuple[int, int, int]
@@ -112,15 +114,19 @@ def plan_of(problem: Problem, device: torch.device) -> Plan:
 def _planned(problem: Problem, device: torch.device) -> Plan:
     forward, query, key = (settings_of(kernel, problem, device) for kernel in NAMES)
     height, width, saved = problem.out_height, problem.out_width, 2 * problem.groups
+    query_side = Launch("query", problem, query, device)
+    left = saved * query_side.geometry.slices
     return Plan(
         forward=Launch("forward", problem, forward, device, SAVE_SOFTMAX=False),
         saving=Launch("forward", problem, forward, device, SAVE_SOFTMAX=True),
-        query=Launch("query", problem, query, device),
+        query=query_side,
         key=Launch("key", problem, key, device),
         device=device,
         out_shape=(problem.batch, problem.channels, height, width),
         softmax_shape=(problem.batch, saved, height, width),
         softmax_stride=(height * width * saved, 1, width * saved, saved),
+        mean_shape=(problem.batch, left, height, width),
+        mean_stride=(height * width * left, 1, width * left, left),
         groups=problem.groups,
         kernel_size=problem.kernel_size,
         table_stride=(1, problem.kernel_size * problem.groups, problem.groups),

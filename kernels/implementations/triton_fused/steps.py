@@ -23,7 +23,7 @@ def steps_of(
 
     def backward_launches() -> None:
         plan.query(*inputs, out, grad_out, softmax, grad_query, grad_prior, mean)
-        plan.key(*inputs, grad_out, softmax, mean, grad_key, grad_value)
+        plan.key(*inputs[1:], grad_out, softmax, mean, grad_key, grad_value)
 
     return {
         "relate": lambda: relate(plan, *operands),

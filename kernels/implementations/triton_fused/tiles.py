@@ -40,8 +40,8 @@ def sure(c: int, S: Geometry) -> bool:
 
 @triton.constexpr_function
 def tests_tap(c: int, S: Geometry) -> bool:
-    """Whether a tap in column `c` must be tested for lying outside the image, its row's test not being enough."""
-    return S.tests_taps and not (sure(c, S) and (S.skips_rows or S.tests_priors))
+    """Whether a tap in column `c` must be tested for lying outside the image; of its row the prior tells."""
+    return S.masked and S.gathered_width == 0 and not sure(c, S)
 
 
 @triton.constexpr_function
@@ -101,7 +101,8 @@ def lane_position(batch, height, width, S: tl.constexpr):
     x = (cell // S.rows % blocks * S.columns).to(tl.int32)
     in_lane = (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
     # Lanes of nothing read what another reads, so that not every load needs a test.
-    return tl.minimum(image, batch - 1).to(tl.int64), y, x, tl.minimum(part, PARTS - 1), in_lane
+    image, part = tl.minimum(image, batch - 1).to(tl.int64), tl.minimum(part, PARTS - 1)
+    return image, tl.minimum(y, height - 1), x, part, in_lane
 
 
 @triton.jit
@@ -120,43 +121,59 @@ def in_image(row, height, S: tl.constexpr):
 
 @triton.jit
 def input_rows(y, height, S: tl.constexpr):
-    """The window rows to take, first and end: those inside the image where a program keeps to one row, else all."""
-    first, end = 0, S.kernel_size
-    if S.skips_rows:
-        top = y * S.stride - S.padding
-        first = tl.maximum(0, tl.cdiv(-top, S.dilation))
-        end = tl.minimum(S.kernel_size, tl.cdiv(height - top, S.dilation))
+    """The window rows, first and end, that lie inside the image: at least one, that of the window's centre."""
+    top = y * S.stride - S.padding
+    first = tl.maximum(0, rounded_up(-top, S.dilation))
+    end = tl.minimum(S.kernel_size, rounded_up(height - top, S.dilation))
     return first, end
 
 
 @triton.jit
 def query_rows(y, out_height, S: tl.constexpr):
-    """The steps over window rows to take, first and end: where a program keeps to one row those that may meet a query.
-
-    Elsewhere all.
-    """
-    first, end = 0, (S.kernel_size + S.query_step - 1) // S.query_step
-    if S.rows == 1:
-        bottom = y + S.padding
-        phase = bottom % S.query_step
-        below = bottom - out_height * S.stride + 1
-        first = tl.maximum(0, tl.cdiv(below - phase * S.dilation, S.query_step * S.dilation))
-        end = tl.cdiv(tl.minimum(S.kernel_size, bottom // S.dilation + 1) - phase, S.query_step)
+    """The steps over window rows, first and end, outside of which none meets a query; there may be none."""
+    bottom = y + S.padding
+    phase = bottom % S.query_step
+    below = bottom - out_height * S.stride + 1
+    first = tl.maximum(0, rounded_up(below - phase * S.dilation, S.query_step * S.dilation))
+    end = rounded_up(tl.minimum(S.kernel_size, bottom // S.dilation + 1) - phase, S.query_step)
     return first, end
 
 
 @triton.jit
-def query_row(step, y, in_lane, out_height, S: tl.constexpr):
-    """The window row of a step, the row of queries that sees the lane's row with it, and which lanes have one."""
-    u = step * S.query_step + (y + S.padding) % S.query_step
+def rounded_up(number, by: tl.constexpr):
+    """The quotient, rounded away from 0 where it is positive and to 0 or up where it is not."""
+    return number if by == 1 else tl.cdiv(number, by)
+
+
+@triton.jit
+def rows_of_loop(first, end, steps: tl.constexpr, S: tl.constexpr):
+    """What the loop over window rows takes of `steps`: the rows of a program that keeps to one, else all."""
+    start, stop = 0, steps
+    if S.skips_rows:
+        start, stop = first, end
+    return start, stop
+
+
+@triton.jit
+def query_row(step, first, end, y, in_lane, out_height, out_width, S: tl.constexpr):
+    """Of a step over window rows: the limit of its columns, the row of queries that sees the lane's with it, or a near.
+
+    And the window row, and whether there is such a row.
+    """
+    near = tl.maximum(tl.minimum(step, end - 1), first) if S.sure_rows else step
+    u = near * S.query_step + (y + S.padding) % S.query_step
     distance = y + S.padding - u * S.dilation
     row = distance // S.stride
-    seen = in_lane
-    if not S.every_step_meets:
+    if S.sure_rows:
+        meets = (of_lanes(step, S) >= first) & (of_lanes(step, S) < end)
+        limit = of_lanes(out_width, S).to(tl.uint32)
+    else:
         of_lane = of_lanes(distance, S)
-        meets = (of_lane >= 0) & (of_lane % S.stride == 0) & in_image(row, out_height, S)
-        seen = seen & (of_lanes(u, S) < S.kernel_size) & meets
-    return u, row, seen
+        meets = in_lane & (of_lane >= 0) & (of_lane % S.stride == 0) & in_image(row, out_height, S)
+        meets = meets & (of_lanes(u, S) < S.kernel_size)
+        limit = column_limit(meets, out_width)
+    # Where a lane's row is seen by no query at all.
+    return limit, tl.maximum(tl.minimum(row, out_height - 1), 0), tl.minimum(u, S.kernel_size - 1), meets
 
 
 @triton.jit
@@ -167,10 +184,11 @@ def column_limit(ok, width):
 
 @triton.jit
 def in_row(first, c: tl.constexpr, limit, S: tl.constexpr):
-    """Whether column `c` of those that a lane gathers from `first` on is inside the image."""
+    """Whether column `c` of those that a lane gathers from `first` on is inside the image, or is known to be."""
     LANES: tl.constexpr = S.lanes
-    inside = tl.full([LANES], True, tl.int1) if S.skips_rows and sure(c, S) else limit > 0
-    if S.gathered_width == 0 and not sure(c, S):
+    if S.gathered_width > 0 or sure(c, S):
+        inside = tl.full([LANES], True, tl.int1) if S.sure_rows else limit > 0
+    else:
         inside = (first + c).to(tl.uint32) < limit
     return inside
 
@@ -182,32 +200,44 @@ def accumulator(ptr):
 
 
 @triton.jit
+def load_pair(ptrs, mask, first: tl.constexpr, second: tl.constexpr):
+    """Two numbers side by side of each lane, `first` and `second` if not `mask`: a load where two would be two."""
+    places = tl.arange(0, 2)[None, :]
+    return tl.split(tl.load(ptrs[:, None] + places, mask=mask[:, None], other=tl.where(places == 0, first, second)))
+
+
+@triton.jit
+def store_pair(ptrs, first, second, mask):
+    """Write two numbers of each lane side by side."""
+    tl.store(ptrs[:, None] + tl.arange(0, 2)[None, :], tl.join(first, second), mask=mask[:, None])
+
+
+@triton.jit
 def load_scalar(ptrs, mask, other: tl.constexpr):
     """A scalar of each lane in the dtype of accumulation; [LANES]."""
     return tl.load(ptrs, mask=mask, other=other).to(accumulator(ptrs))
 
 
 @triton.jit
-def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
-    """Of window row `u`: the limit of its columns, and the place of the lane's first one in the image."""
-    row = y * S.stride - S.padding + u * S.dilation
-    if S.skips_rows:
-        limit = of_lanes(width, S).to(tl.uint32)
+def window_row(u, first, end, y, first_column, in_lane, height, width, S: tl.constexpr):
+    """Of window row `u`: the limit of its columns, where the lane's first one is in the image, and whether it is there.
+
+    Where rows are sure, a lane reads the nearest row of its window that is inside.
+    """
+    near = tl.maximum(tl.minimum(u, end - 1), first) if S.sure_rows else u
+    row = y * S.stride - S.padding + near * S.dilation
+    if S.sure_rows:
+        limit, inside = of_lanes(width, S).to(tl.uint32), of_lanes(near, S) == u
     else:
-        limit = column_limit(in_lane & in_image(row, height, S), width)
-    return limit, row * width + first_column
+        inside = in_lane & in_image(row, height, S)
+        limit = column_limit(inside, width)
+    return limit, row * width + first_column, inside
 
 
 @triton.constexpr_function
 def asks_ahead(ptr, S: Geometry) -> bool:
     """Whether a window row's keys are asked for a row ahead: for wide ones, or whole rows, there are no registers."""
     return ptr.dtype.element_ty.primitive_bitwidth == 16 and S.gathered_width == 0
-
-
-@triton.jit
-def row_after(u, end, S: tl.constexpr):
-    """The window row whose keys are asked for in row `u`: the next, which must be one to be taken."""
-    return tl.minimum(u + 1, end - 1) if S.skips_rows else u + 1
 
 
 @triton.jit
@@ -235,14 +265,14 @@ def load_priors(prior_ptr, u, group, S: tl.constexpr):
 
 
 @triton.jit
-def priors_of_row(prior_ptr, u, group, limit, S: tl.constexpr):
-    """The same, −inf in a row outside the image where that saves a test of each tap."""
+def priors_of_row(prior_ptr, u, group, inside, S: tl.constexpr):
+    """The same, −inf where the lane reads another row than `u`."""
     K: tl.constexpr = S.kernel_size
     priors = load_priors(prior_ptr, u, group, S)
-    if S.tests_priors:
+    if S.tests_rows:
         tested = ()
         for v in tl.static_range(K):
-            tested = tested + (tl.where(limit > 0, priors[v], float("-inf")),)
+            tested = tested + (tl.where(inside, priors[v], float("-inf")),)
         priors = tested
     return priors
 
@@ -252,18 +282,25 @@ def logit_of(query, key, prior, S: tl.constexpr):
     """Φ(q, k) + prior; with multiplications and additions in one rounding, so that all kernels find the same."""
     difference = query - key
     if S.composability == "multiplication":
-        logit = tl.fma(query, key, prior) if S.prior else query * key
+        logit = tl.fma(query, key, prior) if S.prior or S.tests_rows else query * key
     elif S.composability == "squared_difference":
-        logit = tl.fma(-difference, difference, prior) if S.prior else -difference * difference
+        opposite = negative(difference)
+        logit = tl.fma(opposite, difference, prior) if S.prior or S.tests_rows else opposite * difference
     else:
         logit = prior - tl.abs(difference)
     return logit
 
 
 @triton.jit
-def weight_above(logit, shift):
-    """2^(logit·log2 e − shift), the exponent rounded once: large logits of one softmax differ by what they should."""
-    return tl.exp2(tl.fma(logit, tl.full(logit.shape, LOG2E, logit.dtype), -shift))
+def weight_of_logit(logit, offset):
+    """2^(logit·log2 e + offset), the exponent rounded once: large logits of one softmax differ by what they should."""
+    return tl.exp2(tl.fma(logit, tl.full(logit.shape, LOG2E, logit.dtype), offset))
+
+
+@triton.jit
+def negative(number):
+    """The number with its sign changed, which a multiply–add takes for nothing: a minus becomes a subtraction from 0."""
+    return number * -1.0
 
 
 @triton.jit
