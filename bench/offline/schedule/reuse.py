@@ -6,7 +6,7 @@ the cache. Programs side by side share nothing, and a place that another warp of
 is as far away for both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kernels import CompiledKernel
@@ -117,12 +117,22 @@ def _lanes(compiled: CompiledKernel, program: int) -> Iterator[_Lane | None]:
 def _rows_by_step(compiled: CompiledKernel, lanes: list[_Lane | None]) -> Iterator[list[int | None]]:
     """For each window row that a program takes, the row of the gathered image that each lane reads, None outside."""
     p, g = compiled.problem, compiled.geometry
-    key = compiled.kernel == "key"
-    step = g.query_step if key else 1
-    for first in range(0, p.kernel_size, step):
-        rows = [_row(compiled, lane.y, first) if lane else None for lane in lanes]
+    step = g.query_step if compiled.kernel == "key" else 1
+    steps = range(0, p.kernel_size, step)
+    by_lane = [[_row(compiled, lane.y, first) if lane else None for first in steps] for lane in lanes]
+    if g.tests_rows:
+        by_lane = [_nearest(rows) for rows in by_lane]
+    for rows in map(list, zip(*by_lane, strict=True)):
         if not g.skips_rows or any(row is not None for row in rows):
             yield rows
+
+
+def _nearest(rows: Sequence[int | None]) -> list[int | None]:
+    """For each row that is outside the image, the nearest that is inside, which a lane reads instead."""
+    inside = [place for place, row in enumerate(rows) if row is not None]
+    if not inside:
+        return list(rows)
+    return [rows[min(max(place, inside[0]), inside[-1])] for place in range(len(rows))]
 
 
 def _row(compiled: CompiledKernel, y: int, first: int) -> int | None:

@@ -19,6 +19,7 @@ from .tiles import (
     lane_position,
     load_keys,
     load_pair,
+    load_priors,
     load_scalar,
     logit_of,
     negative,
@@ -100,9 +101,10 @@ def local_relation_query_kernel(
             next_limit, next_pixel, next_in_rows = window_row(
                 u + 1, first, end, y, first_column, in_lane, height, width, S
             )
-            next_keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
+            next_keys = ()
         row_values = value_ptrs + pixel * S.channels
-        priors = priors_of_row(prior_ptr, u, group, in_rows, S)
+        priors = load_priors(prior_ptr, u, group, S)
+        row_offsets = offsets_of_row(offsets, in_rows, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
@@ -116,7 +118,7 @@ def local_relation_query_kernel(
                     grad_query = grad_queries[r]
                     if tap_of_input(c, r, S) >= 0:
                         logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
-                        weight = weight_of_logit(logit, offsets[r])
+                        weight = weight_of_logit(logit, row_offsets[r])
                         if tests_tap(c, S):
                             weight = tl.where(inside, weight, 0.0)
                         grad_logit = weight * dot_members(grads[r], value, means[r], S)
@@ -124,6 +126,9 @@ def local_relation_query_kernel(
                         grad_priors = add_at(grad_priors, tap_of_input(c, r, S), grad_logit)
                     new_queries = new_queries + (grad_query,)
                 grad_queries = new_queries
+            if AHEAD:
+                ok = in_row(first_column, c, next_limit, S)
+                next_keys = next_keys + (tl.load(key_ptrs + next_pixel * S.groups + c * S.groups, mask=ok, other=0.0),)
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
         limit, pixel, in_rows, keys = next_limit, next_pixel, next_in_rows, next_keys
@@ -160,6 +165,18 @@ def inputs_of_queries(
         queries, offsets = queries + (query,), offsets + (offset,)
         means, grads = means + (mean * scale,), grads + (scaled(grad, scale),)
     return queries, offsets, means, grads
+
+
+@triton.jit
+def offsets_of_row(offsets, inside, S: tl.constexpr):
+    """The offsets, −inf where the lane reads another row than the window's: there are fewer of them than of priors."""
+    COLUMNS: tl.constexpr = S.columns
+    if S.tests_rows:
+        tested = ()
+        for r in tl.static_range(COLUMNS):
+            tested = tested + (tl.where(inside, offsets[r], float("-inf")),)
+        offsets = tested
+    return offsets
 
 
 @triton.jit

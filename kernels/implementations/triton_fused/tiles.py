@@ -102,7 +102,7 @@ def lane_position(batch, height, width, S: tl.constexpr):
     in_lane = (image < batch) & (of_lanes(y, S) < height) & (part < PARTS)
     # Lanes of nothing read what another reads, so that not every load needs a test.
     image, part = tl.minimum(image, batch - 1).to(tl.int64), tl.minimum(part, PARTS - 1)
-    return image, tl.minimum(y, height - 1), x, part, in_lane
+    return image, y if S.rows == 1 else tl.minimum(y, height - 1), x, part, in_lane
 
 
 @triton.jit
@@ -160,7 +160,7 @@ def query_row(step, first, end, y, in_lane, out_height, out_width, S: tl.constex
 
     And the window row, and whether there is such a row.
     """
-    near = tl.maximum(tl.minimum(step, end - 1), first) if S.sure_rows else step
+    near = tl.maximum(tl.minimum(step, end - 1), first) if S.tests_rows else step
     u = near * S.query_step + (y + S.padding) % S.query_step
     distance = y + S.padding - u * S.dilation
     row = distance // S.stride
@@ -224,7 +224,11 @@ def window_row(u, first, end, y, first_column, in_lane, height, width, S: tl.con
 
     Where rows are sure, a lane reads the nearest row of its window that is inside.
     """
-    near = tl.maximum(tl.minimum(u, end - 1), first) if S.sure_rows else u
+    near = u
+    if S.tests_rows:
+        near = tl.maximum(tl.minimum(u, end - 1), first)
+    elif S.skips_rows:  # one that is asked for ahead
+        near = tl.minimum(u, end - 1)
     row = y * S.stride - S.padding + near * S.dilation
     if S.sure_rows:
         limit, inside = of_lanes(width, S).to(tl.uint32), of_lanes(near, S) == u
@@ -258,9 +262,10 @@ def load_keys(ptrs, first_column, limit, S: tl.constexpr):
 def load_priors(prior_ptr, u, group, S: tl.constexpr):
     """The prior of each tap of window row `u`: a tuple of [LANES], zeros without a prior."""
     K: tl.constexpr = S.kernel_size
+    places = prior_ptr + u * K * S.groups + group
     priors = ()
     for v in tl.static_range(K):
-        priors = priors + (tl.load(prior_ptr + (u * K + v) * S.groups + group) if S.prior else 0.0,)
+        priors = priors + (tl.load(places + v * S.groups) if S.prior else 0.0,)
     return priors
 
 
