@@ -85,26 +85,23 @@ def local_relation_query_kernel(
     for _ in tl.static_range(COLUMNS):
         grad_queries = grad_queries + (tl.zeros([LANES], ACCUMULATOR),)
 
-    first, end = input_rows(y, height, S)
-    start, stop = rows_of_loop(first, end, K, S)
+    start, stop = rows_of_loop(input_rows(y, height, S), K, S)
     if S.prior and S.skips_rows:
-        store_no_grad_prior(grad_prior_ptr, 0, first, S)
-        store_no_grad_prior(grad_prior_ptr, end, K, S)
-    limit, pixel, in_rows = window_row(start, first, end, y, first_column, in_lane, height, width, S)
+        store_no_grad_prior(grad_prior_ptr, 0, start, S)
+        store_no_grad_prior(grad_prior_ptr, stop, K, S)
+    limit, pixel, row_inside = window_row(start, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(start, stop):
         if not AHEAD:
-            limit, pixel, in_rows = window_row(u, first, end, y, first_column, in_lane, height, width, S)
+            limit, pixel, row_inside = window_row(u, y, first_column, in_lane, height, width, S)
             keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
-        next_limit, next_pixel, next_in_rows, next_keys = limit, pixel, in_rows, keys
+        next_limit, next_pixel, next_row_inside, next_keys = limit, pixel, row_inside, keys
         if AHEAD:
-            next_limit, next_pixel, next_in_rows = window_row(
-                u + 1, first, end, y, first_column, in_lane, height, width, S
-            )
+            next_limit, next_pixel, next_row_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
             next_keys = ()
         row_values = value_ptrs + pixel * S.channels
         priors = load_priors(prior_ptr, u, group, S)
-        row_offsets = offsets_of_row(offsets, in_rows, S)
+        row_offsets = offsets_of_row(offsets, row_inside, S)
         grad_priors = ()
         for _ in tl.static_range(K):
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
@@ -131,7 +128,7 @@ def local_relation_query_kernel(
                 next_keys = next_keys + (tl.load(key_ptrs + next_pixel * S.groups + c * S.groups, mask=ok, other=0.0),)
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
-        limit, pixel, in_rows, keys = next_limit, next_pixel, next_in_rows, next_keys
+        limit, pixel, row_inside, keys = next_limit, next_pixel, next_row_inside, next_keys
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
@@ -281,10 +278,10 @@ def local_relation_key_kernel(
         for _ in tl.static_range(VECTORS):
             grad_values = grad_values + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
-    first, end = query_rows(y, out_height, S)
-    start, stop = rows_of_loop(first, end, STEPS, S)
+    rows = query_rows(y, out_height, S)
+    start, stop = rows_of_loop(rows, STEPS, S)
     for step in range(start, stop):
-        limit, row, u, meets = query_row(step, first, end, y, in_lane, out_height, out_width, S)
+        limit, row, u, meets = query_row(step, rows, y, in_lane, out_height, out_width, S)
         pixel = row * out_width
         row_softmax = softmax_ptrs + pixel * S.groups * 2
         row_means = mean_ptrs + pixel * S.parts * 2

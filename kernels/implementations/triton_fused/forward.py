@@ -80,21 +80,18 @@ def local_relation_forward_kernel(
         for _ in tl.static_range(VECTORS):
             sums = sums + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
-    first, end = input_rows(y, height, S)
-    start, stop = rows_of_loop(first, end, S.kernel_size, S)
-    limit, pixel, inside = window_row(start, first, end, y, first_column, in_lane, height, width, S)
+    start, stop = rows_of_loop(input_rows(y, height, S), S.kernel_size, S)
+    limit, pixel, inside = window_row(start, y, first_column, in_lane, height, width, S)
     keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
     for u in range(start, stop):
         if not AHEAD:
-            limit, pixel, inside = window_row(u, first, end, y, first_column, in_lane, height, width, S)
+            limit, pixel, inside = window_row(u, y, first_column, in_lane, height, width, S)
             keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
         priors = priors_of_row(prior_ptr, u, group, inside, S)
         logits = row_logits(queries, keys, first_column, limit, priors, S)
         next_limit, next_pixel, next_inside = limit, pixel, inside
         if AHEAD:  # the next row's logits need not wait for its keys then
-            next_limit, next_pixel, next_inside = window_row(
-                u + 1, first, end, y, first_column, in_lane, height, width, S
-            )
+            next_limit, next_pixel, next_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
             keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
         offsets, totals, sums, weights = rescale(logits, offsets, totals, sums, S)
         row_ptrs = value_ptrs + pixel * S.channels

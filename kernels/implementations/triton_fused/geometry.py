@@ -148,11 +148,13 @@ def geometry_of(kernel: Kernel, problem: Problem, settings: Settings) -> Geometr
     slices = -(-members // settings.members)
     _, width = tiled(kernel, problem)
     if kernel == "key":
-        sure_rows = problem.dilation == 1 or problem.stride == 1  # else not every step over window rows meets a query
+        sure_rows = _every_row_is_seen(problem)
         gathered, whole_row = problem.out_width, width <= settings.columns
     else:  # a tap outside the image takes part in the softmax unless it is masked
-        sure_rows = problem.padding_mode == "mask"
-        gathered, whole_row = problem.width, width == settings.columns and sure_rows
+        masked = problem.padding_mode == "mask"
+        # The nearest row inside is one of the window's.
+        sure_rows = masked and (problem.dilation == 1 or settings.rows == 1)
+        gathered, whole_row = problem.width, width == settings.columns and masked
     first_sure, sure_columns = _sure(kernel, problem, settings.columns)
     geometry = Geometry(
         channels=problem.channels,
@@ -193,6 +195,15 @@ def _sure(kernel: Kernel, problem: Problem, columns: int) -> tuple[int, int]:
         first = (p.dilation * (p.kernel_size - 1) - p.padding) // p.stride
         return first, max(0, p.out_width - (p.width - columns) // p.stride)
     return p.padding, max(0, p.width - (p.out_width - columns) * p.stride)
+
+
+def _every_row_is_seen(problem: Problem) -> bool:
+    """Whether each row of the image lies in some window, and all steps from a first to a last one meet a query."""
+    p = problem
+    left_over = p.height + p.padding - (p.out_height - 1) * p.stride - p.span
+    if p.dilation == 1:
+        return p.stride <= p.kernel_size and left_over <= 0
+    return p.stride == 1 and p.out_height >= p.dilation
 
 
 def _needs_wide_index(kernel: Kernel, problem: Problem, geometry: Geometry) -> bool:

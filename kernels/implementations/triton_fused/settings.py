@@ -97,8 +97,6 @@ def _columns(kernel: Kernel, problem: Problem, width: int) -> int:
     step = problem.stride if kernel == "key" else 1
     # A whole row in a lane takes the fewest: which taps lie outside the image is known as well.
     options = {**_INSTRUCTIONS, **({width: 0.9} if width <= 7 else {})}
-    if kernel == "forward" and width % 7 == 0 and _narrow(problem) and problem.stride == 1:
-        options[7] = 0.9  # the lane's own columns need no tests
     fitting = {columns: cost for columns, cost in options.items() if _fits(kernel, problem, columns, width)}
     columns = min(fitting, key=lambda columns: -(-width // columns) * columns * fitting[columns])
     return -(-columns // step) * step
@@ -111,8 +109,8 @@ def _fits(kernel: Kernel, problem: Problem, columns: int, width: int) -> bool:
     if problem.dtype == "float64" or (kernel != "key" and problem.stride > 4):
         return False
     members, whole_row = min(problem.m, _MEMBERS), columns == width
-    if kernel == "key":  # the values and their gradients, and addresses where queries may lie outside the image
-        return columns * members <= (56 if whole_row else 40)
+    if kernel == "key":  # the values and their gradients
+        return columns * members <= 56
     inside = whole_row and problem.padding_mode == "mask"
     taps = min(problem.kernel_size, problem.width) if inside else problem.kernel_size
     return columns * members <= 64 and columns * taps <= 56

@@ -130,7 +130,7 @@ def input_rows(y, height, S: tl.constexpr):
 
 @triton.jit
 def query_rows(y, out_height, S: tl.constexpr):
-    """The steps over window rows, first and end, outside of which none meets a query; there may be none."""
+    """The steps over window rows, first and end, that meet a query, where every row is seen by one."""
     bottom = y + S.padding
     phase = bottom % S.query_step
     below = bottom - out_height * S.stride + 1
@@ -146,34 +146,34 @@ def rounded_up(number, by: tl.constexpr):
 
 
 @triton.jit
-def rows_of_loop(first, end, steps: tl.constexpr, S: tl.constexpr):
-    """What the loop over window rows takes of `steps`: the rows of a program that keeps to one, else all."""
+def rows_of_loop(rows, steps: tl.constexpr, S: tl.constexpr):
+    """What the loop over window rows takes: the `rows` of a program that keeps to one of the image, else all steps."""
     start, stop = 0, steps
     if S.skips_rows:
-        start, stop = first, end
+        start, stop = rows
     return start, stop
 
 
 @triton.jit
-def query_row(step, first, end, y, in_lane, out_height, out_width, S: tl.constexpr):
-    """Of a step over window rows: the limit of its columns, the row of queries that sees the lane's with it, or a near.
+def query_row(step, rows, y, in_lane, out_height, out_width, S: tl.constexpr):
+    """Of a step over window rows: the limit of its columns, the row of queries, the window row, whether they meet.
 
-    And the window row, and whether there is such a row.
+    The queries of that row see the lane's pixel with that window row. Where rows are sure and these do not meet, a lane
+    reads the nearest row that sees it.
     """
-    near = tl.maximum(tl.minimum(step, end - 1), first) if S.tests_rows else step
+    near = tl.maximum(tl.minimum(step, rows[1] - 1), rows[0]) if S.tests_rows else step
     u = near * S.query_step + (y + S.padding) % S.query_step
     distance = y + S.padding - u * S.dilation
     row = distance // S.stride
     if S.sure_rows:
-        meets = (of_lanes(step, S) >= first) & (of_lanes(step, S) < end)
+        meets = of_lanes(near, S) == step
         limit = of_lanes(out_width, S).to(tl.uint32)
     else:
         of_lane = of_lanes(distance, S)
         meets = in_lane & (of_lane >= 0) & (of_lane % S.stride == 0) & in_image(row, out_height, S)
         meets = meets & (of_lanes(u, S) < S.kernel_size)
         limit = column_limit(meets, out_width)
-    # Where a lane's row is seen by no query at all.
-    return limit, tl.maximum(tl.minimum(row, out_height - 1), 0), tl.minimum(u, S.kernel_size - 1), meets
+    return limit, row, tl.minimum(u, S.kernel_size - 1), meets
 
 
 @triton.jit
@@ -219,23 +219,19 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
 
 
 @triton.jit
-def window_row(u, first, end, y, first_column, in_lane, height, width, S: tl.constexpr):
+def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
     """Of window row `u`: the limit of its columns, where the lane's first one is in the image, and whether it is there.
 
-    Where rows are sure, a lane reads the nearest row of its window that is inside.
+    Where rows are sure, a lane reads the row of its window that is nearest to one outside.
     """
-    near = u
-    if S.tests_rows:
-        near = tl.maximum(tl.minimum(u, end - 1), first)
-    elif S.skips_rows:  # one that is asked for ahead
-        near = tl.minimum(u, end - 1)
-    row = y * S.stride - S.padding + near * S.dilation
+    row = y * S.stride - S.padding + u * S.dilation
     if S.sure_rows:
-        limit, inside = of_lanes(width, S).to(tl.uint32), of_lanes(near, S) == u
+        near = tl.maximum(tl.minimum(row, height - 1), 0)
+        limit, inside = of_lanes(width, S).to(tl.uint32), of_lanes(near, S) == row
     else:
-        inside = in_lane & in_image(row, height, S)
+        near, inside = row, in_lane & in_image(row, height, S)
         limit = column_limit(inside, width)
-    return limit, row * width + first_column, inside
+    return limit, near * width + first_column, inside
 
 
 @triton.constexpr_function
