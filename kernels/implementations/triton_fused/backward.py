@@ -34,6 +34,7 @@ from .tiles import (
     tap_of_query,
     tests_tap,
     weight_of_logit,
+    rows_at,
     window_row,
 )
 
@@ -77,6 +78,8 @@ def local_relation_query_kernel(
     key_ptrs = key_ptr + image * height * width * S.groups + group
     value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
+    key_ptrs += first_column * S.groups
+    value_ptrs += first_column * S.channels
 
     queries, offsets, means, grads = inputs_of_queries(
         query_ptr, out_ptr, grad_out_ptr, softmax_ptr, mean_ptr, out_pixel, x, part, in_lane, out_width, S
@@ -89,17 +92,17 @@ def local_relation_query_kernel(
     if S.prior and S.skips_rows:
         store_no_grad_prior(grad_prior_ptr, 0, start, S)
         store_no_grad_prior(grad_prior_ptr, stop, K, S)
-    limit, pixel, row_inside = window_row(start, y, first_column, in_lane, height, width, S)
-    keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
+    limit, row, row_inside = window_row(start, y, first_column, in_lane, height, width, S)
+    keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
     for u in range(start, stop):
         if not AHEAD:
-            limit, pixel, row_inside = window_row(u, y, first_column, in_lane, height, width, S)
-            keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
-        next_limit, next_pixel, next_row_inside, next_keys = limit, pixel, row_inside, keys
+            limit, row, row_inside = window_row(u, y, first_column, in_lane, height, width, S)
+            keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
+        next_limit, next_row, next_row_inside, next_keys = limit, row, row_inside, keys
         if AHEAD:
-            next_limit, next_pixel, next_row_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
+            next_limit, next_row, next_row_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
             next_keys = ()
-        row_values = value_ptrs + pixel * S.channels
+        row_values = rows_at(value_ptrs, row, width, S.channels, S)
         priors = load_priors(prior_ptr, u, group, S)
         row_offsets = offsets_of_row(offsets, row_inside, S)
         grad_priors = ()
@@ -125,10 +128,10 @@ def local_relation_query_kernel(
                 grad_queries = new_queries
             if AHEAD:
                 ok = in_row(first_column, c, next_limit, S)
-                next_keys = next_keys + (tl.load(key_ptrs + next_pixel * S.groups + c * S.groups, mask=ok, other=0.0),)
+                next_keys = next_keys + (tl.load(rows_at(key_ptrs, next_row, width, S.groups, S) + c * S.groups, mask=ok, other=0.0),)
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
-        limit, pixel, row_inside, keys = next_limit, next_pixel, next_row_inside, next_keys
+        limit, row, row_inside, keys = next_limit, next_row, next_row_inside, next_keys
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part

@@ -28,6 +28,7 @@ from .tiles import (
     tests_tap,
     weight_of,
     weight_of_logit,
+    rows_at,
     window_row,
 )
 
@@ -70,6 +71,8 @@ def local_relation_forward_kernel(
     key_ptrs = key_ptr + image * height * width * S.groups + group
     value_ptrs = value_ptr + image * height * width * S.channels + member_offset(part, S)
     first_column = x * S.stride - S.padding
+    key_ptrs += first_column * S.groups
+    value_ptrs += first_column * S.channels
 
     queries, offsets, totals, sums = (), (), (), ()
     for r in tl.static_range(COLUMNS):
@@ -81,20 +84,20 @@ def local_relation_forward_kernel(
             sums = sums + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
     start, stop = rows_of_loop(input_rows(y, height, S), S.kernel_size, S)
-    limit, pixel, inside = window_row(start, y, first_column, in_lane, height, width, S)
-    keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
+    limit, row, inside = window_row(start, y, first_column, in_lane, height, width, S)
+    keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
     for u in range(start, stop):
         if not AHEAD:
-            limit, pixel, inside = window_row(u, y, first_column, in_lane, height, width, S)
-            keys = load_keys(key_ptrs + pixel * S.groups, first_column, limit, S)
+            limit, row, inside = window_row(u, y, first_column, in_lane, height, width, S)
+            keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
         priors = priors_of_row(prior_ptr, u, group, inside, S)
         logits = row_logits(queries, keys, first_column, limit, priors, S)
-        next_limit, next_pixel, next_inside = limit, pixel, inside
+        next_limit, next_row, next_inside = limit, row, inside
         if AHEAD:  # the next row's logits need not wait for its keys then
-            next_limit, next_pixel, next_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
-            keys = load_keys(key_ptrs + next_pixel * S.groups, first_column, next_limit, S)
+            next_limit, next_row, next_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
+            keys = load_keys(rows_at(key_ptrs, next_row, width, S.groups, S), first_column, next_limit, S)
         offsets, totals, sums, weights = rescale(logits, offsets, totals, sums, S)
-        row_ptrs = value_ptrs + pixel * S.channels
+        row_ptrs = rows_at(value_ptrs, row, width, S.channels, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
                 vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column, c, limit, S), S)
@@ -106,7 +109,7 @@ def local_relation_forward_kernel(
                             total += weights[weight_of(tap_of_input(c, r, S), r, S)][:, None] * vectors[p]
                         updated = updated + (total,)
                 sums = updated
-        limit, pixel, inside = next_limit, next_pixel, next_inside
+        limit, row, inside = next_limit, next_row, next_inside
 
     out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
     softmax_ptrs = softmax_ptr + (out_pixel * S.groups + group) * 2

@@ -219,6 +219,13 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
 
 
 @triton.jit
+def rows_at(ptrs, row, width, each: tl.constexpr, S: tl.constexpr):
+    """The pointers moved by rows of `width` pixels of `each` numbers: of 64 bits, but one instruction."""
+    step = width.to(tl.int64) * each if S.wide_index else (width * each).to(tl.int64)
+    return ptrs + row.to(tl.int64) * step
+
+
+@triton.jit
 def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
     """Of window row `u`: the limit of its columns, where the lane's first one is in the image, and whether it is there.
 
@@ -231,7 +238,7 @@ def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
     else:
         near, inside = row, in_lane & in_image(row, height, S)
         limit = column_limit(inside, width)
-    return limit, near * width + first_column, inside
+    return limit, near, inside
 
 
 @triton.constexpr_function
