@@ -40,8 +40,8 @@ def sure(c: int, S: Geometry) -> bool:
 
 @triton.constexpr_function
 def tests_tap(c: int, S: Geometry) -> bool:
-    """Whether a tap in column `c` must be tested for lying outside the image; of its row the prior tells."""
-    return S.masked and S.gathered_width == 0 and not sure(c, S)
+    """Whether a tap in column `c` must be tested for lying outside the image, no test of its row being enough."""
+    return S.masked and not (S.sure_rows and (S.gathered_width > 0 or sure(c, S)))
 
 
 @triton.constexpr_function
