@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from .geometry import SIZES
-from .members import dot_members, load_members, member_offset, stack, store_members, unstack
+from .members import add_weighted, dot_members, load_members, member_offset, stack, store_members, unstack
 from .tiles import (
     accumulator,
     asks_ahead,
@@ -310,7 +310,7 @@ def local_relation_key_kernel(
                     for p in tl.static_range(VECTORS):
                         grad_value = grad_values[r * VECTORS + p]
                         if tap_of_query(c, r, S) >= 0:
-                            grad_value += weight[:, None] * grad[p]
+                            grad_value = add_weighted(grad_value, weight, grad[p])
                         new_values = new_values + (grad_value,)
                 grad_keys, grad_values = new_keys, new_values
 

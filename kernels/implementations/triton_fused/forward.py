@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from .geometry import SIZES
-from .members import load_members, member_offset, store_members
+from .members import add_weighted, load_members, member_offset, store_members
 from .tiles import (
     LOG2E,
     accumulator,
@@ -106,7 +106,7 @@ def local_relation_forward_kernel(
                     for p in tl.static_range(VECTORS):
                         total = sums[r * VECTORS + p]
                         if tap_of_input(c, r, S) >= 0:
-                            total += weights[weight_of(tap_of_input(c, r, S), r, S)][:, None] * vectors[p]
+                            total = add_weighted(total, weights[weight_of(tap_of_input(c, r, S), r, S)], vectors[p])
                         updated = updated + (total,)
                 sums = updated
         limit, row, inside = next_limit, next_row, next_inside

@@ -6,6 +6,7 @@ the odd channels become two vectors: either half of a word is a float32 after on
 
 import triton
 import triton.language as tl
+from triton.language.target_info import cuda_capability_geq
 
 from .tiles import accumulator
 
@@ -59,6 +60,40 @@ def store_members(ptrs, part, ok, vectors, FIRST: tl.constexpr, S: tl.constexpr)
             piece = vectors[FIRST + p]
         places = (ptrs + p * PIECE * S.member_step)[:, None] + tl.arange(0, PIECE)[None, :]
         tl.store(places, piece.to(ptrs.dtype.element_ty), mask=member_mask(part, p, ok, S)[:, None])
+
+
+@triton.constexpr_function
+def pairs(dtype: tl.dtype, vector: int) -> bool:
+    """Whether to ask for two multiply–adds of float32 in one: Blackwell's, which the compiler finds where it should not.
+
+    GPUs of compute capability 12.0 have no such instruction, and their assembler makes two of it.
+    """
+    return dtype == tl.float32 and vector > 1 and not triton.knobs.runtime.interpret and cuda_capability_geq(10)
+
+
+@triton.jit
+def add_weighted(total, weight, vector):
+    """total + weight·vector, of a vector of a lane's channels [LANES, VECTOR] and a weight [LANES]."""
+    weights = tl.broadcast_to(weight[:, None], vector.shape)
+    if pairs(total.dtype, vector.shape[1]):
+        total = tl.inline_asm_elementwise(
+            """{
+            .reg .b64 weights, vector, total;
+            mov.b64 weights, {$2, $3};
+            mov.b64 vector, {$4, $5};
+            mov.b64 total, {$6, $7};
+            fma.rn.f32x2 total, weights, vector, total;
+            mov.b64 {$0, $1}, total;
+            }""",
+            "=f,=f,f,f,f,f,f,f",
+            [weights, vector, total],
+            dtype=tl.float32,
+            is_pure=True,
+            pack=2,
+        )
+    else:
+        total += weights * vector
+    return total
 
 
 @triton.jit
