@@ -1,5 +1,6 @@
 """Launch settings: how a kernel is cut into programs and lanes, which changes its speed and not what it computes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Literal, get_args
@@ -15,6 +16,12 @@ _MEMBERS = 16
 _LANES = 128
 _WARP = 32
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
+# Up to so many numbers of a lane, so many registers.
+_LIMITS: Mapping[Kernel, Sequence[tuple[int, int]]] = {
+    "forward": ((90, 128), (110, 168)),
+    "query": ((66, 128), (90, 168)),
+    "key": ((48, 128), (90, 168)),
+}
 
 
 @dataclass(frozen=True)
@@ -128,29 +135,30 @@ def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
 
 
 def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
-    """A limit that the compiler would not choose: left alone it spills, or asks for data shortly before it needs them.
+    """A limit, without which the compiler asks for data shortly before it needs them: the least that spills nothing.
 
-    With 168 registers a multiprocessor holds three programs of four warps, with 255 two.
+    A multiprocessor holds 16 warps of 128 registers, 12 of 168, 8 of 255. On the query side the compiler spills under
+    a limit where it needs none.
     """
-    if kernel == "key":
-        return 255 if problem.m > _MEMBERS or problem.channels % problem.m or columns == 5 else 0
-    if kernel == "forward":
-        return _forward_registers(problem, columns)
-    if _one_warp(kernel, problem, columns) and columns > 4:
-        return 255
-    if _narrow(problem) and problem.kernel_size < 13 and problem.m >= 8:
-        return 168 if problem.m == 8 and problem.kernel_size < 11 else 208
-    return 168 if problem.kernel_size <= 3 else 0
-
-
-def _forward_registers(problem: Problem, columns: int) -> int:
-    whole_row = columns == problem.out_width
-    if problem.dtype == "float64" or (whole_row and problem.dtype == "float16"):
-        return 168
-    if not _narrow(problem) or whole_row:
+    if kernel == "query" and (not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)):
         return 0
-    members = min(problem.m, problem.channels, _MEMBERS)
-    return 255 if columns * max(members, problem.kernel_size) > 40 else 168
+    live = _live(kernel, problem, columns) * (2 if problem.dtype == "float64" else 1)
+    return next((limit for most, limit in _LIMITS[kernel] if live <= most), 255)
+
+
+def _live(kernel: Kernel, problem: Problem, columns: int) -> int:
+    """Numbers that a lane holds at once: those of each column, a window row of taps, and of keys."""
+    k, members = problem.kernel_size, min(problem.m, problem.channels, _MEMBERS)
+    if kernel == "key":
+        return 2 * columns * (members + 1) + k
+    span = (columns - 1) * problem.stride + problem.dilation * (k - 1) + 1
+    if kernel == "query":
+        return columns * (members + 4) + 2 * k + span
+    places = [r - problem.padding + v * problem.dilation for r in range(columns) for v in range(k)]
+    inside = [0 <= place < problem.width for place in places]
+    whole_row = columns == problem.out_width and problem.padding_mode == "mask"
+    taps = sum(inside) if whole_row else len(places)
+    return columns * members + taps + span + k + (0 if _narrow(problem) else 16)
 
 
 def _narrow(problem: Problem) -> bool:
