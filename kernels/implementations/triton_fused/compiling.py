@@ -17,7 +17,7 @@ from .geometry import SIZES, Geometry
 from .launch import interpreting
 from .plans import KERNELS, Launch
 from .pretended import INTERPRETED, pretended
-from .settings import Kernel, heuristic
+from .settings import Kernel, has_pairs, heuristic
 
 _OF_THE_VALUE = ("query", "key", "value", "out", "grad_out", "grad_value")
 _OF_ACCUMULATION = ("prior", "softmax", "mean", "grad_prior")
@@ -36,7 +36,7 @@ def compile_kernel(kernel: str, problem: Problem, capability: tuple[int, int]) -
     if interpreting():
         raise RuntimeError(INTERPRETED)
     name = cast("Kernel", kernel)
-    source, settings = KERNELS[name], heuristic(name, problem)
+    source, settings = KERNELS[name], heuristic(name, problem, pairs=has_pairs(capability))
     constants = {"SAVE_SOFTMAX": True} if name == "forward" else {}
     launch = Launch(name, problem, settings, torch.device("cpu"), **constants)
     arguments = launch_arguments(name, problem, launch.geometry)

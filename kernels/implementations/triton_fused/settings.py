@@ -16,11 +16,14 @@ _MEMBERS = 16
 _LANES = 128
 _WARP = 32
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
-# Up to so many numbers of a lane, so many registers.
-_LIMITS: Mapping[Kernel, Sequence[tuple[int, int]]] = {
-    "forward": ((90, 128), (110, 168)),
-    "query": ((66, 128), (90, 168)),
-    "key": ((48, 128), (90, 168)),
+# Up to so many numbers of a lane, so many registers; beyond, 255. Pairs must lie in neighbouring ones.
+_LIMITS: Mapping[tuple[Kernel, bool], Sequence[tuple[int, int]]] = {
+    ("forward", False): ((90, 128), (110, 168)),
+    ("forward", True): ((105, 168),),
+    ("query", False): ((88, 168),),
+    ("query", True): ((74, 168),),
+    ("key", False): ((48, 128), (90, 168)),
+    ("key", True): ((48, 128), (82, 168)),
 }
 
 
@@ -57,9 +60,17 @@ class Settings:
         return "c{columns}-r{rows}-g{lane_groups}-m{members}-l{lanes}-x{registers}".format(**asdict(self))
 
 
+def has_pairs(capability: tuple[int, int]) -> bool:
+    """Whether a GPU multiplies and adds two float32 in one instruction, or its compiler takes it for one that does."""
+    return capability >= (10, 0)
+
+
 @cache
-def heuristic(kernel: Kernel, problem: Problem) -> Settings:
-    """Settings that need no search; the figures behind its numbers are of `python -m bench offline`."""
+def heuristic(kernel: Kernel, problem: Problem, *, pairs: bool = False) -> Settings:
+    """Settings that need no search; the figures behind its numbers are of `python -m bench offline --schedule`.
+
+    `pairs` tells of a GPU that multiplies and adds two float32 in one instruction.
+    """
     height, width = tiled(kernel, problem)
     columns = _columns(kernel, problem, width)
     return Settings(
@@ -69,7 +80,7 @@ def heuristic(kernel: Kernel, problem: Problem) -> Settings:
         lane_groups=_lane_groups(problem.groups) if kernel == "query" and problem.prior else 0,
         members=_MEMBERS,
         lanes=_WARP if _one_warp(kernel, problem, columns) else _LANES,
-        registers=_registers(kernel, problem, columns),
+        registers=_registers(kernel, problem, columns, pairs=pairs),
     )
 
 
@@ -134,7 +145,7 @@ def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
     return columns <= 4 or problem.out_width % columns == 0
 
 
-def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
+def _registers(kernel: Kernel, problem: Problem, columns: int, *, pairs: bool) -> int:
     """A limit, without which the compiler asks for data shortly before it needs them: the least that spills nothing.
 
     A multiprocessor holds 16 warps of 128 registers, 12 of 168, 8 of 255. On the query side the compiler spills under
@@ -143,14 +154,15 @@ def _registers(kernel: Kernel, problem: Problem, columns: int) -> int:
     if kernel == "query" and (not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)):
         return 0
     live = _live(kernel, problem, columns) * (2 if problem.dtype == "float64" else 1)
-    return next((limit for most, limit in _LIMITS[kernel] if live <= most), 255)
+    return next((limit for most, limit in _LIMITS[kernel, pairs] if live <= most), 255)
 
 
 def _live(kernel: Kernel, problem: Problem, columns: int) -> int:
     """Numbers that a lane holds at once: those of each column, a window row of taps, and of keys."""
     k, members = problem.kernel_size, min(problem.m, problem.channels, _MEMBERS)
+    wide = 0 if _narrow(problem) else 1
     if kernel == "key":
-        return 2 * columns * (members + 1) + k
+        return 2 * columns * (members + 1) + k + 8 * wide
     span = (columns - 1) * problem.stride + problem.dilation * (k - 1) + 1
     if kernel == "query":
         return columns * (members + 4) + 2 * k + span
@@ -158,7 +170,7 @@ def _live(kernel: Kernel, problem: Problem, columns: int) -> int:
     inside = [0 <= place < problem.width for place in places]
     whole_row = columns == problem.out_width and problem.padding_mode == "mask"
     taps = sum(inside) if whole_row else len(places)
-    return columns * members + taps + span + k + (0 if _narrow(problem) else 16)
+    return columns * members + taps + span + k + 16 * wide
 
 
 def _narrow(problem: Problem) -> bool:

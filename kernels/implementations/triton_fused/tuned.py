@@ -12,21 +12,23 @@ import torch
 
 from ...plain import forget
 from ...problem import Problem
-from .settings import KERNELS, Kernel, Settings, heuristic
+from .settings import KERNELS, Kernel, Settings, has_pairs, heuristic
 
 # To be raised when a change of the kernels makes old findings worthless.
-_FORMAT = 1
+_FORMAT = 2
 # What a search found for one batch serves others; how tensors lie in memory is no matter once the kernels run.
 _IGNORED = frozenset({"batch", "memory_format"})
 
 
 def settings_of(kernel: Kernel, problem: Problem, device: torch.device) -> Settings:
     """The settings that a kernel runs with on a device: those a search found, else the heuristic's."""
+    pairs = False
     if device.type == "cuda":
         found = _read(path_of(torch.cuda.get_device_name(device))).get(_key(kernel, problem))
         if found is not None:
             return found
-    return heuristic(kernel, problem)
+        pairs = has_pairs(torch.cuda.get_device_capability(device))
+    return heuristic(kernel, problem, pairs=pairs)
 
 
 def remember(problem: Problem, device_name: str, found: dict[Kernel, Settings]) -> Path:
