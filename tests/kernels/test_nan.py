@@ -15,7 +15,10 @@ CASES = {
     "the last row": (Case(batch=2, channels=4, height=9, width=6), (8, 3)),
     "large window": (Case(batch=1, channels=4, height=5, width=9, kernel_size=7), (1, 8)),
     "stride 2": (Case(batch=1, channels=4, height=9, width=8, kernel_size=5, stride=2), (8, 1)),
-    "a stride beyond the window": (Case(batch=1, channels=4, height=9, width=9, kernel_size=2, padding=0, stride=3), (7, 4)),
+    "a stride beyond the window": (
+        Case(batch=1, channels=4, height=9, width=9, kernel_size=2, padding=0, stride=3),
+        (7, 4),
+    ),
     "dilation 2": (Case(batch=1, channels=4, height=9, width=9, dilation=2), (1, 7)),
     "stride 2, dilation 3": (Case(batch=1, channels=4, height=11, width=9, stride=2, dilation=3), (10, 4)),
     "no padding": (Case(batch=1, channels=4, height=7, width=7, padding=0), (0, 6)),
@@ -27,7 +30,9 @@ CASES = {
 @every_implementation
 @pytest.mark.parametrize("name", ["query", "key", "value"])
 @pytest.mark.parametrize(("case", "place"), CASES.values(), ids=CASES.keys())
-def test_a_nan_is_seen_where_windows_hold_it(implementation: str, case: Case, place: tuple[int, int], name: str) -> None:
+def test_a_nan_is_seen_where_windows_hold_it(
+    implementation: str, case: Case, place: tuple[int, int], name: str
+) -> None:
     inputs, _ = take(implementation, case)
     tensor = getattr(inputs, name).clone()
     y, x = (min(at, size - 1) for at, size in zip(place, tensor.shape[-2:], strict=True))

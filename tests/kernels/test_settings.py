@@ -136,6 +136,7 @@ def test_settings_name_every_field() -> None:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     tuned._read.cache_clear()
     return tuned.path_of("NVIDIA H200")
 
@@ -149,6 +150,15 @@ def test_found_settings_are_used_on_their_gpu_and_for_every_batch(cache: Path) -
     assert tuned.settings_of("key", problem, gpu) == heuristic("key", problem)
     assert tuned.settings_of("forward", replace(problem, m=4), gpu) == heuristic("forward", replace(problem, m=4))
     assert tuned.settings_of("forward", problem, torch.device("cpu")) == heuristic("forward", problem)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_gpu_that_adds_pairs_has_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, gpu = problem_of_stage(), torch.device("cuda")
+    assert tuned.settings_of("forward", problem, gpu) == heuristic("forward", problem)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (10, 0))
+    assert tuned.settings_of("forward", problem, gpu) == heuristic("forward", problem, pairs=True)
+    assert heuristic("forward", problem, pairs=True).registers > heuristic("forward", problem).registers
 
 
 def test_findings_add_up(cache: Path) -> None:

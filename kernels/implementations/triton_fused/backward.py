@@ -2,7 +2,7 @@
 
 With w the weights, dy the output's gradient and D = Σ_c dy·y, the gradient of a logit is dl = w·(Σ_c dy·x − D).
 Query side: dq = Σ_taps dl·∂Φ/∂q, dprior = Σ_pixels dl. Key side: dx = Σ w·dy, dk = Σ dl·∂Φ/∂k over the queries that see
-the pixel. Weights are computed again from a softmax's saved shift and scale. Groups cut into slices give partial sums
+the pixel. Weights are computed again from a softmax's saved offset and scale. Groups cut into slices give partial sums
 of each.
 """
 
@@ -17,6 +17,7 @@ from .tiles import (
     in_row,
     input_rows,
     lane_position,
+    load_key,
     load_keys,
     load_pair,
     load_priors,
@@ -27,6 +28,8 @@ from .tiles import (
     priors_of_row,
     query_row,
     query_rows,
+    row_after,
+    rows_at,
     rows_of_loop,
     slope,
     store_pair,
@@ -34,7 +37,6 @@ from .tiles import (
     tap_of_query,
     tests_tap,
     weight_of_logit,
-    rows_at,
     window_row,
 )
 
@@ -92,15 +94,15 @@ def local_relation_query_kernel(
     if S.prior and S.skips_rows:
         store_no_grad_prior(grad_prior_ptr, 0, start, S)
         store_no_grad_prior(grad_prior_ptr, stop, K, S)
-    limit, row, row_inside = window_row(start, y, first_column, in_lane, height, width, S)
-    keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
+    row, row_inside = window_row(start, y, in_lane, height, S)
+    keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, row_inside, width, S)
     for u in range(start, stop):
         if not AHEAD:
-            limit, row, row_inside = window_row(u, y, first_column, in_lane, height, width, S)
-            keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
-        next_limit, next_row, next_row_inside, next_keys = limit, row, row_inside, keys
+            row, row_inside = window_row(u, y, in_lane, height, S)
+            keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, row_inside, width, S)
+        next_row, next_row_inside, next_keys = row, row_inside, keys
         if AHEAD:
-            next_limit, next_row, next_row_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
+            next_row, next_row_inside = window_row(row_after(u, stop, S), y, in_lane, height, S)
             next_keys = ()
         row_values = rows_at(value_ptrs, row, width, S.channels, S)
         priors = load_priors(prior_ptr, u, group, S)
@@ -110,7 +112,7 @@ def local_relation_query_kernel(
             grad_priors = grad_priors + (tl.zeros([LANES], ACCUMULATOR),)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                inside = in_row(first_column, c, limit, S)
+                inside = in_row(first_column, c, row_inside, width, S)
                 key = keys[c].to(ACCUMULATOR)
                 value = unstack(load_members(row_values + c * S.channels, part, inside, S), S)
                 new_queries = ()
@@ -127,11 +129,12 @@ def local_relation_query_kernel(
                     new_queries = new_queries + (grad_query,)
                 grad_queries = new_queries
             if AHEAD:
-                ok = in_row(first_column, c, next_limit, S)
-                next_keys = next_keys + (tl.load(rows_at(key_ptrs, next_row, width, S.groups, S) + c * S.groups, mask=ok, other=0.0),)
+                # Where this one was used last: asked for earlier, it would have to be kept beside.
+                next_ptrs = rows_at(key_ptrs, next_row, width, S.groups, S)
+                next_keys = next_keys + (load_key(next_ptrs, c, first_column, next_row_inside, width, S),)
         if S.prior:
             store_grad_prior(grad_prior_ptr, sum_over_cells(grad_priors, S), u, S)
-        limit, row, row_inside, keys = next_limit, next_row, next_row_inside, next_keys
+        row, row_inside, keys = next_row, next_row_inside, next_keys
 
     for r in tl.static_range(COLUMNS):
         places = grad_query_ptr + (out_pixel + r) * S.parts + part
@@ -284,15 +287,15 @@ def local_relation_key_kernel(
     rows = query_rows(y, out_height, S)
     start, stop = rows_of_loop(rows, STEPS, S)
     for step in range(start, stop):
-        limit, row, u, meets = query_row(step, rows, y, in_lane, out_height, out_width, S)
+        row, u, inside = query_row(step, rows, y, in_lane, out_height, S)
         pixel = row * out_width
         row_softmax = softmax_ptrs + pixel * S.groups * 2
         row_means = mean_ptrs + pixel * S.parts * 2
         row_grads = grad_ptrs + pixel * S.channels
-        priors = priors_of_row(prior_ptr, u, group, meets, S)
+        priors = priors_of_row(prior_ptr, u, group, inside, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
-                in_output = in_row(first_query, c, limit, S)
+                in_output = in_row(first_query, c, inside, out_width, S)
                 # Where there is no query, −inf makes the weight 0.
                 offset, scale = load_pair(row_softmax + c * S.groups * 2, in_output, float("-inf"), 0.0)
                 mean, query = load_pair(row_means + c * S.parts * 2, in_output, 0.0, 0.0)

@@ -22,13 +22,14 @@ from .tiles import (
     logit_of,
     outside_row,
     priors_of_row,
+    row_after,
+    rows_at,
     rows_of_loop,
     store_pair,
     tap_of_input,
     tests_tap,
     weight_of,
     weight_of_logit,
-    rows_at,
     window_row,
 )
 
@@ -84,23 +85,23 @@ def local_relation_forward_kernel(
             sums = sums + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
 
     start, stop = rows_of_loop(input_rows(y, height, S), S.kernel_size, S)
-    limit, row, inside = window_row(start, y, first_column, in_lane, height, width, S)
-    keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
+    row, inside = window_row(start, y, in_lane, height, S)
+    keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, inside, width, S)
     for u in range(start, stop):
         if not AHEAD:
-            limit, row, inside = window_row(u, y, first_column, in_lane, height, width, S)
-            keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, limit, S)
+            row, inside = window_row(u, y, in_lane, height, S)
+            keys = load_keys(rows_at(key_ptrs, row, width, S.groups, S), first_column, inside, width, S)
         priors = priors_of_row(prior_ptr, u, group, inside, S)
-        logits = row_logits(queries, keys, first_column, limit, priors, S)
-        next_limit, next_row, next_inside = limit, row, inside
+        logits = row_logits(queries, keys, priors, first_column, inside, width, S)
+        next_row, next_inside = row, inside
         if AHEAD:  # the next row's logits need not wait for its keys then
-            next_limit, next_row, next_inside = window_row(u + 1, y, first_column, in_lane, height, width, S)
-            keys = load_keys(rows_at(key_ptrs, next_row, width, S.groups, S), first_column, next_limit, S)
+            next_row, next_inside = window_row(row_after(u, stop, S), y, in_lane, height, S)
+            keys = load_keys(rows_at(key_ptrs, next_row, width, S.groups, S), first_column, next_inside, width, S)
         offsets, totals, sums, weights = rescale(logits, offsets, totals, sums, S)
         row_ptrs = rows_at(value_ptrs, row, width, S.channels, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column, c, limit, S), S)
+                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column, c, inside, width, S), S)
                 updated = ()
                 for r in tl.static_range(COLUMNS):
                     for p in tl.static_range(VECTORS):
@@ -109,7 +110,7 @@ def local_relation_forward_kernel(
                             total = add_weighted(total, weights[weight_of(tap_of_input(c, r, S), r, S)], vectors[p])
                         updated = updated + (total,)
                 sums = updated
-        limit, row, inside = next_limit, next_row, next_inside
+        row, inside = next_row, next_inside
 
     out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
     softmax_ptrs = softmax_ptr + (out_pixel * S.groups + group) * 2
@@ -128,14 +129,14 @@ def local_relation_forward_kernel(
 
 
 @triton.jit
-def row_logits(queries, keys, first_column, limit, priors, S: tl.constexpr):
+def row_logits(queries, keys, priors, first_column, inside, width, S: tl.constexpr):
     """Logits of one window row: a tuple of [LANES] at the places `weight_of`; −inf where a tap takes no part."""
     K: tl.constexpr = S.kernel_size
     COLUMNS: tl.constexpr = S.columns
     SPAN: tl.constexpr = S.span
-    inside, wide_keys = (), ()
+    found, wide_keys = (), ()
     for c in tl.static_range(SPAN):
-        inside = inside + (in_row(first_column, c, limit, S),)
+        found = found + (in_row(first_column, c, inside, width, S),)
         wide_keys = wide_keys + (keys[c].to(queries[0].dtype),)
     logits = ()
     for r in tl.static_range(COLUMNS):
@@ -143,7 +144,7 @@ def row_logits(queries, keys, first_column, limit, priors, S: tl.constexpr):
             if weight_of(v, r, S) >= 0:
                 logit = logit_of(queries[r], wide_keys[r * S.stride + v * S.dilation], priors[v], S)
                 if tests_tap(r * S.stride + v * S.dilation, S):
-                    logit = tl.where(inside[r * S.stride + v * S.dilation], logit, float("-inf"))
+                    logit = tl.where(found[r * S.stride + v * S.dilation], logit, float("-inf"))
                 logits = logits + (logit,)
     return logits
 

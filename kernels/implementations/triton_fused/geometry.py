@@ -26,9 +26,9 @@ class Geometry:
     Channel of member j of group g: g·`group_step` + j·`member_step`.
     `gathered_width` is the width of the image that a lane gathers from where the lane holds a whole row, so that taps
     outside it are known; else 0. Of the columns that a lane gathers, `sure_columns` from `first_sure` on are inside the
-    image for every lane: those that it computes, where no lane has too many of them. With `sure_rows` a lane reads a row
-    of its window that is inside where another is not; without it, rows are tested in every load. `source` stands for
-    this file.
+    image for every lane: those that it computes, where no lane has too many of them. With `sure_rows` a lane reads
+    another row of its window where one is outside; without it, rows are tested in every load. `source` stands for this
+    file.
     """
 
     channels: int

@@ -64,9 +64,10 @@ def store_members(ptrs, part, ok, vectors, FIRST: tl.constexpr, S: tl.constexpr)
 
 @triton.constexpr_function
 def pairs(dtype: tl.dtype, vector: int) -> bool:
-    """Whether to ask for two multiply–adds of float32 in one: Blackwell's, which the compiler finds where it should not.
+    """Whether to ask for two multiply–adds of float32 in one instruction, Blackwell's.
 
-    GPUs of compute capability 12.0 have no such instruction, and their assembler makes two of it.
+    Left to itself the compiler asks for it elsewhere too, where it costs registers. For compute capability 12.0, which
+    has no such instruction, the assembler makes two of it.
     """
     return dtype == tl.float32 and vector > 1 and not triton.knobs.runtime.interpret and cuda_capability_geq(10)
 

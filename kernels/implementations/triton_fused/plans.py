@@ -60,9 +60,9 @@ class Launch:
 class Plan:
     """The kernels of a problem on a device, forward once alone and once for backward, and what they make.
 
-    The softmaxes are saved in the order of (N, Ho, Wo, 2·G), what the query side leaves to the key side by part. `wide` is the dtype of sums; `keeps_size` whether the
-    output has the value's shape; `contiguous` whether it is so, and not channels_last; `empty` holds a tensor of no
-    elements once one was needed.
+    The softmaxes are saved in the order of (N, Ho, Wo, 2·G), the means in that of (N, Ho, Wo, 2·G·slices). `wide` is
+    the dtype of sums; `keeps_size` whether the output has the value's shape; `contiguous` whether it is so, and not
+    channels_last; `empty` holds a tensor of no elements once one was needed.
     """
 
     forward: Launch

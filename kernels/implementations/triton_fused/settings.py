@@ -151,7 +151,8 @@ def _registers(kernel: Kernel, problem: Problem, columns: int, *, pairs: bool) -
     A multiprocessor holds 16 warps of 128 registers, 12 of 168, 8 of 255. On the query side the compiler spills under
     a limit where it needs none.
     """
-    if kernel == "query" and (not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)):
+    whole_row = columns == problem.out_width
+    if kernel == "query" and (whole_row or not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)):
         return 0
     live = _live(kernel, problem, columns) * (2 if problem.dtype == "float64" else 1)
     return next((limit for most, limit in _LIMITS[kernel, pairs] if live <= most), 255)

@@ -141,7 +141,7 @@ def query_rows(y, out_height, S: tl.constexpr):
 
 @triton.jit
 def rounded_up(number, by: tl.constexpr):
-    """The quotient, rounded away from 0 where it is positive and to 0 or up where it is not."""
+    """The quotient, rounded up where it is positive."""
     return number if by == 1 else tl.cdiv(number, by)
 
 
@@ -155,42 +155,56 @@ def rows_of_loop(rows, steps: tl.constexpr, S: tl.constexpr):
 
 
 @triton.jit
-def query_row(step, rows, y, in_lane, out_height, out_width, S: tl.constexpr):
-    """Of a step over window rows: the limit of its columns, the row of queries, the window row, whether they meet.
+def query_row(step, rows, y, in_lane, out_height, S: tl.constexpr):
+    """Of a step over window rows: the row of queries that sees the lane's, the window row that it sees it with.
 
-    The queries of that row see the lane's pixel with that window row. Where rows are sure and these do not meet, a lane
-    reads the nearest row that sees it.
+    And whether there is such a row; where rows are sure and there is none, a lane reads the nearest that sees it.
     """
-    near = tl.maximum(tl.minimum(step, rows[1] - 1), rows[0]) if S.tests_rows else step
+    near, inside = step, in_lane
+    if S.tests_rows:
+        near = tl.maximum(tl.minimum(step, rows[1] - 1), rows[0])
+        inside = of_lanes(near, S) == step
     u = near * S.query_step + (y + S.padding) % S.query_step
     distance = y + S.padding - u * S.dilation
     row = distance // S.stride
-    if S.sure_rows:
-        meets = of_lanes(near, S) == step
-        limit = of_lanes(out_width, S).to(tl.uint32)
-    else:
+    if not S.sure_rows:
         of_lane = of_lanes(distance, S)
-        meets = in_lane & (of_lane >= 0) & (of_lane % S.stride == 0) & in_image(row, out_height, S)
-        meets = meets & (of_lanes(u, S) < S.kernel_size)
-        limit = column_limit(meets, out_width)
-    return limit, row, tl.minimum(u, S.kernel_size - 1), meets
+        inside = in_lane & (of_lane >= 0) & (of_lane % S.stride == 0) & in_image(row, out_height, S)
+        inside = inside & (of_lanes(u, S) < S.kernel_size)
+    return row, tl.minimum(u, S.kernel_size - 1), inside
 
 
 @triton.jit
-def column_limit(ok, width):
-    """What a column of a row of the gathered image must be less than, as unsigned: 0 where the row is not `ok`."""
-    return tl.where(ok, width, 0).to(tl.uint32)
+def window_row(u, y, in_lane, height, S: tl.constexpr):
+    """Of window row `u`: its row in the image, and whether it is there; where rows are sure, else the nearest row."""
+    row = y * S.stride - S.padding + u * S.dilation
+    near, inside = row, in_lane
+    if S.tests_rows:
+        near = tl.maximum(tl.minimum(row, height - 1), 0)
+        inside = of_lanes(near, S) == row
+    elif not S.sure_rows:
+        inside = in_lane & in_image(row, height, S)
+    return near, inside
 
 
 @triton.jit
-def in_row(first, c: tl.constexpr, limit, S: tl.constexpr):
-    """Whether column `c` of those that a lane gathers from `first` on is inside the image, or is known to be."""
+def rows_at(ptrs, row, width, each: tl.constexpr, S: tl.constexpr):
+    """The pointers moved by rows of `width` pixels of `each` numbers: in 64 bits, and yet one instruction."""
+    step = width.to(tl.int64) * each if S.wide_index else (width * each).to(tl.int64)
+    return ptrs + row.to(tl.int64) * step
+
+
+@triton.jit
+def in_row(first, c: tl.constexpr, inside, width, S: tl.constexpr):
+    """Whether column `c` of those that a lane gathers from `first` on is in the image, and its row `inside` or sure."""
     LANES: tl.constexpr = S.lanes
     if S.gathered_width > 0 or sure(c, S):
-        inside = tl.full([LANES], True, tl.int1) if S.sure_rows else limit > 0
+        found = tl.full([LANES], True, tl.int1) if S.sure_rows else inside
     else:
-        inside = (first + c).to(tl.uint32) < limit
-    return inside
+        # As unsigned numbers, one comparison for both ends, and for the row.
+        limit = of_lanes(width, S) if S.sure_rows else tl.where(inside, width, 0)
+        found = (first + c).to(tl.uint32) < limit.to(tl.uint32)
+    return found
 
 
 @triton.constexpr_function
@@ -218,29 +232,6 @@ def load_scalar(ptrs, mask, other: tl.constexpr):
     return tl.load(ptrs, mask=mask, other=other).to(accumulator(ptrs))
 
 
-@triton.jit
-def rows_at(ptrs, row, width, each: tl.constexpr, S: tl.constexpr):
-    """The pointers moved by rows of `width` pixels of `each` numbers: of 64 bits, but one instruction."""
-    step = width.to(tl.int64) * each if S.wide_index else (width * each).to(tl.int64)
-    return ptrs + row.to(tl.int64) * step
-
-
-@triton.jit
-def window_row(u, y, first_column, in_lane, height, width, S: tl.constexpr):
-    """Of window row `u`: the limit of its columns, where the lane's first one is in the image, and whether it is there.
-
-    Where rows are sure, a lane reads the row of its window that is nearest to one outside.
-    """
-    row = y * S.stride - S.padding + u * S.dilation
-    if S.sure_rows:
-        near = tl.maximum(tl.minimum(row, height - 1), 0)
-        limit, inside = of_lanes(width, S).to(tl.uint32), of_lanes(near, S) == row
-    else:
-        near, inside = row, in_lane & in_image(row, height, S)
-        limit = column_limit(inside, width)
-    return limit, near, inside
-
-
 @triton.constexpr_function
 def asks_ahead(ptr, S: Geometry) -> bool:
     """Whether a window row's keys are asked for a row ahead: for wide ones, or whole rows, there are no registers."""
@@ -248,8 +239,14 @@ def asks_ahead(ptr, S: Geometry) -> bool:
 
 
 @triton.jit
-def load_keys(ptrs, first_column, limit, S: tl.constexpr):
-    """The keys of a window row by column, as they are stored: a tuple of [LANES], 0 outside the image."""
+def row_after(u, end, S: tl.constexpr):
+    """The window row whose keys are asked for in row `u`: the next, which must be inside where rows are skipped."""
+    return tl.minimum(u + 1, end - 1) if S.skips_rows else u + 1
+
+
+@triton.jit
+def load_keys(ptrs, first_column, inside, width, S: tl.constexpr):
+    """The keys of a window row by column: a tuple of [LANES]."""
     LANES: tl.constexpr = S.lanes
     SPAN: tl.constexpr = S.span
     keys = ()
@@ -257,8 +254,14 @@ def load_keys(ptrs, first_column, limit, S: tl.constexpr):
         if outside_row(c - S.padding, S):
             keys = keys + (tl.zeros([LANES], ptrs.dtype.element_ty),)
         else:
-            keys = keys + (tl.load(ptrs + c * S.groups, mask=in_row(first_column, c, limit, S), other=0.0),)
+            keys = keys + (load_key(ptrs, c, first_column, inside, width, S),)
     return keys
+
+
+@triton.jit
+def load_key(ptrs, c: tl.constexpr, first_column, inside, width, S: tl.constexpr):
+    """The key of one column as it is stored, 0 outside the image; [LANES]."""
+    return tl.load(ptrs + c * S.groups, mask=in_row(first_column, c, inside, width, S), other=0.0)
 
 
 @triton.jit
@@ -307,7 +310,7 @@ def weight_of_logit(logit, offset):
 
 @triton.jit
 def negative(number):
-    """The number with its sign changed, which a multiply–add takes for nothing: a minus becomes a subtraction from 0."""
+    """−number, as a sign that a multiply–add takes for nothing: a minus is compiled as a subtraction from 0."""
     return number * -1.0
 
 
