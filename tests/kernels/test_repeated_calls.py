@@ -123,6 +123,7 @@ def test_found_settings_are_taken_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     tuned._read.cache_clear()
     posed, gpu = Problem(**problem()), torch.device("cuda", 0)
     before = plans.plan_of(posed, gpu)

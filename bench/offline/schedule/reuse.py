@@ -17,8 +17,8 @@ from .simulation import Walk
 
 _THREADS = 32
 _GOLDEN = (5**0.5 - 1) / 2
-# Numbers of a group that go with its channels, in their dtype (key, or query) and wider (shift, scale and mean).
-_SCALARS = {"forward": (1, 0), "query": (1, 0), "key": (1, 3)}
+# Numbers of a group that go with its channels, in their dtype (key) and wider (offset, scale, mean and query).
+_SCALARS = {"forward": (1, 0), "query": (1, 0), "key": (0, 4)}
 
 # Image, row, column, part.
 _Place = tuple[int, int, int, int]
