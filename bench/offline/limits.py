@@ -50,10 +50,13 @@ _STAGE_28: Mapping[str, Collection[Any]] = {
     "dtype": ("bfloat16",),
 }
 LIMITS = (
-    Limit("instructions_per_tap", 24, "instructions per tap", {**_STAGE_28, "kernel": ("forward",)}),
-    Limit("instructions_per_tap", 30, "instructions per tap", {**_STAGE_28, "kernel": ("query",)}),
-    Limit("instructions_per_tap", 33, "instructions per tap", {**_STAGE_28, "kernel": ("key",)}),
-    Limit("alu_cycles_per_tap", 17, "cycles of the ALU per tap", _STAGE_28),
+    Limit("instructions_per_tap", 22, "instructions per tap", {**_STAGE_28, "kernel": ("forward",)}),
+    Limit(
+        "instructions_per_tap", 18, "instructions per tap", {**_STAGE_28, "arch": ("sm_100",), "kernel": ("forward",)}
+    ),
+    Limit("instructions_per_tap", 23, "instructions per tap", {**_STAGE_28, "kernel": ("query",)}),
+    Limit("instructions_per_tap", 29, "instructions per tap", {**_STAGE_28, "kernel": ("key",)}),
+    Limit("alu_cycles_per_tap", 14, "cycles of the ALU per tap", _STAGE_28),
     Limit("ready_warps", 2.3, "ready warps to hide its stalls", _STAGE_28),
     Limit("spill_bytes", 0, "bytes spilled", {"kernel_size": range(1, 14), "m": range(1, 33)}),
     Limit("shared_bytes", "shared_bytes_needed", "bytes of shared memory"),
