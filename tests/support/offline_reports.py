@@ -51,7 +51,7 @@ def report(task: Task, **measured: Any) -> KernelReport:
         "idle_lanes": 0.125,
         "row_loops": 1,
         "rows_per_iteration": 1,
-        "instructions_per_tap": 23.25,
+        "instructions_per_tap": 21.25,
         "executed_per_tap": 25.5,
         "l1_bytes_per_tap": 7.5,
         "stall_cycles": 1050,
@@ -62,6 +62,6 @@ def report(task: Task, **measured: Any) -> KernelReport:
     of_arch = {name: chip for name, chip in CHIPS.items() if chip.architecture == task.arch}
     bounds = {name: bounds_us(kernel_work(task.problem, task.kernel), chip) for name, chip in of_arch.items()}
     settings = {"columns": 4, "warps": 4, "m": 8}
-    cycles = {"issue": 23.25, "fma": 12.5, "alu": 16.25, "mufu": 9.25, "l1": 8.0, "fp64": 0.0}
+    cycles = {"issue": 21.25, "fma": 12.5, "alu": 13.25, "mufu": 9.25, "l1": 8.0, "fp64": 0.0}
     files: dict[str, str | bytes] = {"ptx": "text", "cubin": b"\x7fELF"}
     return KernelReport(task, settings, measures, dict.fromkeys(UNITS, 1.25), cycles, bounds, files)

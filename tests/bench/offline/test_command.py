@@ -66,11 +66,11 @@ def test_a_kernel_that_does_not_compile_is_named(invoke: Invoke, compiled: dict[
 
 @pytest.mark.parametrize(("check", "expected"), [([], 0), (["--check"], 1)], ids=["shown", "checked"])
 def test_missed_limits_are_told(invoke: Invoke, compiled: dict[str, Any], check: list[str], expected: int) -> None:
-    compiled["forward"] = report(FORWARD, instructions_per_tap=24.5, spill_bytes=8)
+    compiled["forward"] = report(FORWARD, instructions_per_tap=22.5, spill_bytes=8)
     code, out, _ = invoke("offline", *ONE, *check)
     assert code == expected
     assert "limits missed: 2\n" in out
-    assert f"  {FORWARD.name} instructions_per_tap: 24.5 instructions per tap, at most 24\n" in out
+    assert f"  {FORWARD.name} instructions_per_tap: 22.5 instructions per tap, at most 22\n" in out
     assert f"  {FORWARD.name} spill_bytes: 8 bytes spilled, at most 0\n" in out
 
 
@@ -91,8 +91,8 @@ def test_schedules_are_shown(invoke: Invoke) -> None:
     assert code == 0
     line = next(line for line in out.split("sm_90: schedule")[1].splitlines() if " query " in line)
     cells = line.split("query")[1].split()
-    numbers = ["23.2", "12.5", "16.2", "9.2", "8.0", "0.0"]
-    assert cells == ["3", "1050", "1.75", "3", *numbers, "issue", "31.0", "60", "52.5", "–", "52.5", "–"]
+    numbers = ["21.2", "12.5", "13.2", "9.2", "8.0", "0.0"]
+    assert cells == ["3", "1050", "1.75", "3", *numbers, "issue", "31.0", "55", "52.5", "–", "52.5", "–"]
     assert "sm_90: schedule" not in invoke("offline", *ONE)[1]
 
 
@@ -169,10 +169,10 @@ def test_tables_fit(width: int, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("measured", "shown"),
     [
-        ({}, "23.2 "),
-        ({"row_loops": 0}, "23.2*"),
-        ({"row_loops": 2}, "23.2+"),
-        ({"rows_per_iteration": 2}, "23.2+"),
+        ({}, "21.2 "),
+        ({"row_loops": 0}, "21.2*"),
+        ({"row_loops": 2}, "21.2+"),
+        ({"rows_per_iteration": 2}, "21.2+"),
     ],
     ids=str,
 )

@@ -59,7 +59,7 @@ def test_a_full_pipe_is_the_time_of_a_launch() -> None:
     # 40 warps a scheduler, seven window rows of 100 instructions that take two cycles each.
     cycles = 40 * 7 * 200
     assert found.us["H100 SXM"] == pytest.approx(cycles / h100.clock_ghz / 1e3, rel=0.01)
-    assert found.cycles_per_tap == pytest.approx(7 * 200 / (7 * 49), rel=0.01)  # seven columns
+    assert found.cycles_per_tap == pytest.approx(7 * 200 / (7 * 28), rel=0.01)  # four columns
     assert len(found.waited) == 100
     assert found.walked == 1
 
