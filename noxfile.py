@@ -53,7 +53,8 @@ def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = (), pi
 def constraints(session: nox.Session, *pins: str) -> str:
     """A file with the tested versions, those of torch and Triton replaced by the pins."""
     lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines()
-    others = [line for line in lines if line.partition("==")[0] not in {one.name for one in NEEDS}]
+    replaced = {*(one.name for one in NEEDS), "setuptools"}  # torch 2.11 takes none from 82 on
+    others = [line for line in lines if line.partition("==")[0] not in replaced]
     file = Path(session.create_tmp(), CONSTRAINTS)
     file.write_text("\n".join([*others, *pins]), encoding="utf-8")
     return str(file)

@@ -40,7 +40,7 @@ def peak_bytes(function: Callable[[], object]) -> int:
         kept = function()
         assert kept is not None
         return torch.cuda.max_memory_allocated() - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as recorded:
         kept = function()
     assert kept is not None
     assert recorded.profiler is not None
