@@ -114,7 +114,7 @@ def local_relation_query_kernel(
             if not outside_row(c - S.padding, S):
                 inside = in_row(first_column, c, row_inside, width, S)
                 key = keys[c].to(ACCUMULATOR)
-                value = unstack(load_members(row_values + c * S.channels, part, inside, S), S)
+                value = unstack(load_members(row_values, c, part, inside, S), S)
                 new_queries = ()
                 for r in tl.static_range(COLUMNS):
                     grad_query = grad_queries[r]
@@ -152,13 +152,13 @@ def inputs_of_queries(
     LANES: tl.constexpr = S.lanes
     COLUMNS: tl.constexpr = S.columns
     group = part // S.slices
+    channel = out_pixel * S.channels + member_offset(part, S)
     queries, offsets, means, grads = (), (), (), ()
     for r in tl.static_range(COLUMNS):
         in_output = in_lane & (x + r < out_width)
         here = out_pixel + r
-        channel = here * S.channels + member_offset(part, S)
-        grad = unstack(load_members(grad_out_ptr + channel, part, in_output, S), S)
-        out = unstack(load_members(out_ptr + channel, part, in_output, S), S)
+        grad = unstack(load_members(grad_out_ptr + channel, r, part, in_output, S), S)
+        out = unstack(load_members(out_ptr + channel, r, part, in_output, S), S)
         mean = negative(dot_members(grad, out, tl.zeros([LANES], accumulator(out_ptr)), S))
         place = here * S.groups + group
         query = load_scalar(query_ptr + place, in_output, 0.0)
@@ -278,8 +278,8 @@ def local_relation_key_kernel(
     for r in tl.static_range(COLUMNS):
         in_input = in_lane & (x + r < width)
         keys = keys + (load_scalar(key_ptr + (in_pixel + r) * S.groups + group, in_input, 0.0),)
-        channels = value_ptr + (in_pixel + r) * S.channels + member_offset(part, S)
-        values = values + (unstack(load_members(channels, part, in_input, S), S),)
+        channels = value_ptr + in_pixel * S.channels + member_offset(part, S)
+        values = values + (unstack(load_members(channels, r, part, in_input, S), S),)
         grad_keys = grad_keys + (tl.zeros([LANES], ACCUMULATOR),)
         for _ in tl.static_range(VECTORS):
             grad_values = grad_values + (tl.zeros([LANES, VECTOR], ACCUMULATOR),)
@@ -288,10 +288,9 @@ def local_relation_key_kernel(
     start, stop = rows_of_loop(rows, STEPS, S)
     for step in range(start, stop):
         row, u, inside = query_row(step, rows, y, in_lane, out_height, S)
-        pixel = row * out_width
-        row_softmax = softmax_ptrs + pixel * S.groups * 2
-        row_means = mean_ptrs + pixel * S.parts * 2
-        row_grads = grad_ptrs + pixel * S.channels
+        row_softmax = rows_at(softmax_ptrs, row, out_width, S.groups * 2, S)
+        row_means = rows_at(mean_ptrs, row, out_width, S.parts * 2, S)
+        row_grads = rows_at(grad_ptrs, row, out_width, S.channels, S)
         priors = priors_of_row(prior_ptr, u, group, inside, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c + S.first_query, S):
@@ -299,7 +298,7 @@ def local_relation_key_kernel(
                 # Where there is no query, −inf makes the weight 0.
                 offset, scale = load_pair(row_softmax + c * S.groups * 2, in_output, float("-inf"), 0.0)
                 mean, query = load_pair(row_means + c * S.parts * 2, in_output, 0.0, 0.0)
-                grad = load_members(row_grads + c * S.channels, part, in_output, S)
+                grad = load_members(row_grads, c, part, in_output, S)
                 grad_members = unstack(grad, S)
                 new_keys, new_values = (), ()
                 for r in tl.static_range(COLUMNS):

@@ -101,7 +101,7 @@ def local_relation_forward_kernel(
         row_ptrs = rows_at(value_ptrs, row, width, S.channels, S)
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
-                vectors = load_members(row_ptrs + c * S.channels, part, in_row(first_column, c, inside, width, S), S)
+                vectors = load_members(row_ptrs, c, part, in_row(first_column, c, inside, width, S), S)
                 updated = ()
                 for r in tl.static_range(COLUMNS):
                     for p in tl.static_range(VECTORS):

@@ -28,21 +28,25 @@ def member_mask(part, p: tl.constexpr, ok, S: tl.constexpr):
 
 
 @triton.jit
-def load_members(ptrs, part, ok, S: tl.constexpr):
-    """A lane's channels from its first on, `ptrs` [LANES], as vectors in the dtype of accumulation; 0 if not `ok`."""
+def load_members(ptrs, pixel: tl.constexpr, part, ok, S: tl.constexpr):
+    """A lane's channels as vectors in the dtype of accumulation, 0 if not `ok`.
+
+    `ptrs` [LANES] has the place of the first one in a pixel, from which `pixel` is so far away. What is at a constant
+    distance is found from the same pointers: the fewer instructions the compiler sees, the sooner it is done.
+    """
     VECTOR: tl.constexpr = S.vector
     PIECES: tl.constexpr = S.pieces
+    numbers = tl.arange(0, VECTOR)[None, :]
     vectors = ()
     for p in tl.static_range(PIECES):
-        piece = ptrs + p * S.piece * S.member_step
         mask = member_mask(part, p, ok, S)[:, None]
         if S.halves:
-            words = piece.to(tl.pointer_type(tl.uint32), bitcast=True)[:, None] + tl.arange(0, VECTOR)[None, :]
-            pair = tl.load(words, mask=mask, other=0)
+            words = ptrs.to(tl.pointer_type(tl.uint32), bitcast=True)[:, None] + numbers
+            pair = tl.load(words + (pixel * S.channels + p * S.piece) // 2, mask=mask, other=0)
             vectors = vectors + ((pair << 16).to(tl.float32, bitcast=True),)
             vectors = vectors + ((pair & 0xFFFF0000).to(tl.float32, bitcast=True),)
         else:
-            places = piece[:, None] + tl.arange(0, VECTOR)[None, :]
+            places = ptrs[:, None] + numbers + (pixel * S.channels + p * S.piece * S.member_step)
             vectors = vectors + (tl.load(places, mask=mask, other=0.0).to(accumulator(ptrs)),)
     return vectors
 
@@ -113,15 +117,15 @@ def unstack(vectors, S: tl.constexpr):
                 halves = halves + halve(parts[j], LANES, VECTOR >> level)
             parts = halves
         for j in tl.static_range(1 << LEVELS):
-            members = members + (tl.reshape(parts[j], [LANES]),)
+            members = members + (parts[j] if LEVELS > 0 else tl.reshape(parts[j], [LANES]),)
     return members
 
 
 @triton.jit
 def halve(vector, LANES: tl.constexpr, WIDTH: tl.constexpr):
-    """The even and the odd channels of a vector [LANES, WIDTH]."""
+    """The even and the odd channels of a vector [LANES, WIDTH]; of one channel each, [LANES]."""
     HALF: tl.constexpr = WIDTH // 2
-    return tl.split(tl.reshape(vector, [LANES, HALF, 2]))
+    return tl.split(vector if HALF == 1 else tl.reshape(vector, [LANES, HALF, 2]))
 
 
 @triton.constexpr_function
@@ -149,7 +153,7 @@ def stack(terms, S: tl.constexpr):
     parts = ()
     for i in tl.static_range(TAPS):
         term = terms[i] if i < S.kernel_size else tl.zeros_like(terms[0])
-        parts = parts + (tl.reshape(term, [LANES, 1]),)
+        parts = parts + (term,)
     for level in tl.static_range(LEVELS):
         joined = ()
         for i in tl.static_range(TAPS >> (level + 1)):
@@ -161,6 +165,7 @@ def stack(terms, S: tl.constexpr):
 
 @triton.jit
 def interleave(even, odd, LANES: tl.constexpr, WIDTH: tl.constexpr):
-    """The inverse of `halve`: two vectors [LANES, WIDTH] as one, in turn."""
+    """The inverse of `halve`: two vectors [LANES, WIDTH] as one, in turn; of one channel each they may be [LANES]."""
     DOUBLE: tl.constexpr = WIDTH * 2
-    return tl.reshape(tl.join(even, odd), [LANES, DOUBLE])
+    joined = tl.join(even, odd)
+    return joined if len(joined.shape) == 2 else tl.reshape(joined, [LANES, DOUBLE])

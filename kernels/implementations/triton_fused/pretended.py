@@ -59,6 +59,7 @@ class _Launched(CompiledKernel):  # type: ignore[misc]
     def __init__(self) -> None:
         self.name = self.src = self.function = self.packed_metadata = None
         self.module = self  # as if it were loaded
+        self._module_pid = None  # and no process had to unload it (Triton 3.9)
         self._run = _nothing
         self.asm: dict[str, bytes] = {}
 

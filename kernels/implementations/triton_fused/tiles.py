@@ -189,9 +189,13 @@ def window_row(u, y, in_lane, height, S: tl.constexpr):
 
 @triton.jit
 def rows_at(ptrs, row, width, each: tl.constexpr, S: tl.constexpr):
-    """The pointers moved by rows of `width` pixels of `each` numbers: in 64 bits, and yet one instruction."""
-    step = width.to(tl.int64) * each if S.wide_index else (width * each).to(tl.int64)
-    return ptrs + row.to(tl.int64) * step
+    """The pointers moved by rows of `width` pixels of `each` numbers: in bytes, that is one instruction."""
+    size: tl.constexpr = each * ptrs.dtype.element_ty.primitive_bitwidth // 8
+    if S.wide_index or not S.sure_rows:
+        distance = row.to(tl.int64) * (width.to(tl.int64) * size)
+    else:
+        distance = row.to(tl.uint32).to(tl.int64) * (width * size).to(tl.uint32).to(tl.int64)
+    return (ptrs.to(tl.pointer_type(tl.int8), bitcast=True) + distance).to(ptrs.dtype, bitcast=True)
 
 
 @triton.jit

@@ -127,8 +127,10 @@ def stalls(loop: list[str], text: str) -> int:
 
 def assembler_says(ptx: Path, arch: str) -> tuple[int, int]:
     """Registers and bytes of spill stores, from the assembler itself."""
-    assembler, again = binaries._folder() / "ptxas", ptx.with_suffix(".again")
-    command = [str(assembler), "-v", f"--gpu-name={arch}", str(ptx), "-o", str(again)]
+    from triton.backends.nvidia.compiler import get_ptxas  # noqa: PLC0415
+
+    again = ptx.with_suffix(".again")
+    command = [get_ptxas(90).path, "-v", f"--gpu-name={arch}", str(ptx), "-o", str(again)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     registers, stores = re.search(r"Used (\d+) registers", said), re.search(r"(\d+) bytes spill stores", said)
     assert registers is not None
