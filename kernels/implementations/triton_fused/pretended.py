@@ -59,9 +59,11 @@ class _Launched(CompiledKernel):  # type: ignore[misc]
     def __init__(self) -> None:
         self.name = self.src = self.function = self.packed_metadata = None
         self.module = self  # as if it were loaded
-        self._module_pid = None  # and no process had to unload it (Triton 3.9)
         self._run = _nothing
         self.asm: dict[str, bytes] = {}
+
+    def __del__(self) -> None:
+        """Unload nothing, where Triton from 3.8 on would."""
 
 
 def _nothing(*_: object) -> None:
