@@ -115,19 +115,8 @@ def local_relation_query_kernel(
                 inside = in_row(first_column, c, row_inside, width, S)
                 key = keys[c].to(ACCUMULATOR)
                 value = unstack(load_members(row_values, c, part, inside, S), S)
-                new_queries = ()
-                for r in tl.static_range(COLUMNS):
-                    grad_query = grad_queries[r]
-                    if tap_of_input(c, r, S) >= 0:
-                        logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
-                        weight = weight_of_logit(logit, row_offsets[r])
-                        if tests_tap(c, S):
-                            weight = tl.where(inside, weight, 0.0)
-                        grad_logit = weight * dot_members(grads[r], value, means[r], S)
-                        grad_query += grad_logit * slope(queries[r], key, S)
-                        grad_priors = add_at(grad_priors, tap_of_input(c, r, S), grad_logit)
-                    new_queries = new_queries + (grad_query,)
-                grad_queries = new_queries
+                grad_logits = grad_logits_of(queries, row_offsets, means, grads, priors, key, value, inside, c, S)
+                grad_queries, grad_priors = add_column(grad_queries, grad_priors, grad_logits, queries, key, c, S)
             if AHEAD:
                 # Where this one was used last: asked for earlier, it would have to be kept beside.
                 next_ptrs = rows_at(key_ptrs, next_row, width, S.groups, S)
@@ -168,6 +157,37 @@ def inputs_of_queries(
         queries, offsets = queries + (query,), offsets + (offset,)
         means, grads = means + (mean * scale,), grads + (scaled(grad, scale),)
     return queries, offsets, means, grads
+
+
+@triton.jit
+def grad_logits_of(queries, offsets, means, grads, priors, key, value, inside, c: tl.constexpr, S: tl.constexpr):
+    """The gradient of the logit of input column `c` for each output column of a lane; 0 where that does not see it."""
+    COLUMNS: tl.constexpr = S.columns
+    grad_logits = ()
+    for r in tl.static_range(COLUMNS):
+        grad_logit = tl.zeros_like(queries[r])
+        if tap_of_input(c, r, S) >= 0:
+            logit = logit_of(queries[r], key, priors[tap_of_input(c, r, S)], S)
+            weight = weight_of_logit(logit, offsets[r])
+            if tests_tap(c, S):
+                weight = tl.where(inside, weight, 0.0)
+            grad_logit = weight * dot_members(grads[r], value, means[r], S)
+        grad_logits = grad_logits + (grad_logit,)
+    return grad_logits
+
+
+@triton.jit
+def add_column(grad_queries, grad_priors, grad_logits, queries, key, c: tl.constexpr, S: tl.constexpr):
+    """The gradients of queries, by output column, and of priors, by tap, with input column `c` taken in."""
+    COLUMNS: tl.constexpr = S.columns
+    new_queries = ()
+    for r in tl.static_range(COLUMNS):
+        grad_query = grad_queries[r]
+        if tap_of_input(c, r, S) >= 0:
+            grad_query += grad_logits[r] * slope(queries[r], key, S)
+            grad_priors = add_at(grad_priors, tap_of_input(c, r, S), grad_logits[r])
+        new_queries = new_queries + (grad_query,)
+    return new_queries, grad_priors
 
 
 @triton.jit

@@ -102,14 +102,7 @@ def local_relation_forward_kernel(
         for c in tl.static_range(SPAN):
             if not outside_row(c - S.padding, S):
                 vectors = load_members(row_ptrs, c, part, in_row(first_column, c, inside, width, S), S)
-                updated = ()
-                for r in tl.static_range(COLUMNS):
-                    for p in tl.static_range(VECTORS):
-                        total = sums[r * VECTORS + p]
-                        if tap_of_input(c, r, S) >= 0:
-                            total = add_weighted(total, weights[weight_of(tap_of_input(c, r, S), r, S)], vectors[p])
-                        updated = updated + (total,)
-                sums = updated
+                sums = add_column(sums, weights, vectors, c, S)
         row, inside = next_row, next_inside
 
     out_ptrs = out_ptr + out_pixel * S.channels + member_offset(part, S)
@@ -147,6 +140,21 @@ def row_logits(queries, keys, priors, first_column, inside, width, S: tl.constex
                     logit = tl.where(found[r * S.stride + v * S.dilation], logit, float("-inf"))
                 logits = logits + (logit,)
     return logits
+
+
+@triton.jit
+def add_column(sums, weights, vectors, c: tl.constexpr, S: tl.constexpr):
+    """The sums with the values of input column `c` taken in, by each output column that sees it."""
+    COLUMNS: tl.constexpr = S.columns
+    VECTORS: tl.constexpr = S.vectors
+    updated = ()
+    for r in tl.static_range(COLUMNS):
+        for p in tl.static_range(VECTORS):
+            total = sums[r * VECTORS + p]
+            if tap_of_input(c, r, S) >= 0:
+                total = add_weighted(total, weights[weight_of(tap_of_input(c, r, S), r, S)], vectors[p])
+            updated = updated + (total,)
+    return updated
 
 
 @triton.jit
