@@ -159,19 +159,26 @@ def _registers(kernel: Kernel, problem: Problem, columns: int, *, pairs: bool) -
 
 
 def _live(kernel: Kernel, problem: Problem, columns: int) -> int:
-    """Numbers that a lane holds at once: those of each column, a window row of taps, and of keys."""
+    """Numbers that a lane holds at once: those of each column, a window row of taps, and of keys.
+
+    And addresses, where channels do not lie side by side or rows are tested in each load.
+    """
     k, members = problem.kernel_size, min(problem.m, problem.channels, _MEMBERS)
     wide = 0 if _narrow(problem) else 1
+    scattered = members > 1 and (problem.channels % problem.m > 0 or problem.channel_order == "strided")
+    addresses = 40 if scattered else 0
     if kernel == "key":
-        return 2 * columns * (members + 1) + k + 8 * wide
+        return 2 * columns * (members + 1) + k + 8 * wide + addresses
     span = (columns - 1) * problem.stride + problem.dilation * (k - 1) + 1
     if kernel == "query":
-        return columns * (members + 4) + 2 * k + span
+        return columns * (members + 4) + 2 * k + span + addresses
+    if problem.padding_mode != "mask" or problem.dilation > 1:
+        addresses += 32
     places = [r - problem.padding + v * problem.dilation for r in range(columns) for v in range(k)]
     inside = [0 <= place < problem.width for place in places]
     whole_row = columns == problem.out_width and problem.padding_mode == "mask"
     taps = sum(inside) if whole_row else len(places)
-    return columns * members + taps + span + k + 16 * wide
+    return columns * members + taps + span + k + 16 * wide + addresses
 
 
 def _narrow(problem: Problem) -> bool:
