@@ -18,7 +18,7 @@ _WARP = 32
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 # Up to so many numbers of a lane, so many registers; beyond, 255. Pairs must lie in neighbouring ones.
 _LIMITS: Mapping[tuple[Kernel, bool], Sequence[tuple[int, int]]] = {
-    ("forward", False): ((90, 128), (110, 168)),
+    ("forward", False): ((85, 128), (110, 168)),
     ("forward", True): ((105, 168),),
     ("query", False): ((88, 168),),
     ("query", True): ((74, 168),),
