@@ -151,7 +151,7 @@ def _registers(kernel: Kernel, problem: Problem, columns: int, *, pairs: bool) -
     A multiprocessor holds 16 warps of 128 registers, 12 of 168, 8 of 255. On the query side the compiler spills under
     a limit where it needs none.
     """
-    whole_row = columns == problem.out_width
+    whole_row = columns == problem.out_width and not pairs
     if kernel == "query" and (whole_row or not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)):
         return 0
     live = _live(kernel, problem, columns) * (2 if problem.dtype == "float64" else 1)

@@ -72,12 +72,12 @@ def lane_position(batch, height, width, S: tl.constexpr):
     LANES: tl.constexpr = S.lanes
     PARTS: tl.constexpr = S.parts
     lane = tl.arange(0, LANES)
-    blocks = tl.cdiv(width, S.columns)
+    blocks = 1 if S.gathered_width > 0 else tl.cdiv(width, S.columns)
     strips = tl.cdiv(height, S.rows)
     program = tl.program_id(0)
     if S.wide_index:
         program = program.to(tl.int64)
-        blocks = blocks.to(tl.int64)
+        blocks = blocks if S.gathered_width > 0 else blocks.to(tl.int64)
     tile = program // S.group_chunks
     y = 0
     if S.rows == 1:
