@@ -134,6 +134,20 @@ def test_compiling_leaves_no_trace_and_takes_nothing_from_a_cache(monkeypatch: p
     assert found["seconds"][1] > found["seconds"][0] / 10
 
 
+def pairs_asked_for(problem: Problem) -> list[int]:
+    """In a process of its own: how often two multiply–adds are asked for as one, without such an instruction and with."""
+    texts = [compile_fused("key", problem, capability).ptx for capability in ((9, 0), (10, 0))]
+    return [text.count("fma.rn.f32x2 total, weights, vector, total") for text in texts]
+
+
+def test_values_are_added_in_pairs_on_blackwell() -> None:
+    ((_, found),) = spread(pairs_asked_for, [replace(SMALL, channels=16, m=8)])
+    assert isinstance(found, list)
+    assert found[0] == 0
+    # Of each tap that a lane computes in a window row, four pairs.
+    assert found[1] >= 4 * SMALL.kernel_size
+
+
 class Cached:
     """Has what a kernel keeps of its compilations."""
 
