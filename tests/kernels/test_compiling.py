@@ -135,7 +135,7 @@ def test_compiling_leaves_no_trace_and_takes_nothing_from_a_cache(monkeypatch: p
 
 
 def pairs_asked_for(problem: Problem) -> list[int]:
-    """In a process of its own: how often two multiply–adds are asked for as one, without such an instruction and with."""
+    """In a process of its own: how often two multiply–adds are asked for as one, on Hopper and on Blackwell."""
     texts = [compile_fused("key", problem, capability).ptx for capability in ((9, 0), (10, 0))]
     return [text.count("fma.rn.f32x2 total, weights, vector, total") for text in texts]
 
