@@ -128,6 +128,15 @@ def test_alternatives_hold_the_heuristic_and_are_distinct(kernel: Kernel) -> Non
         assert sum(len(values) - 1 for values in tried.values()) >= 10
 
 
+def test_a_group_that_some_channels_lack_needs_no_more_registers_unless_they_lie_apart() -> None:
+    """Of 100 channels in groups of 8 the last group has 4, and yet all are loaded four at a time."""
+    whole, short, apart = (problem_of_stage(channels=channels) for channels in (200, 100, 203))
+    strided = problem_of_stage(channel_order="strided")
+    for kernel in KERNELS:
+        limits = [heuristic(kernel, problem).registers for problem in (whole, short, apart, strided)]
+        assert limits[0] == limits[1] < limits[2] == limits[3]
+
+
 def test_settings_name_every_field() -> None:
     assert str(Settings(4, 1, 8, 16, 128, 168)) == "c4-r1-g8-m16-l128-x168"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from math import gcd
 from typing import Literal, get_args
 
 from ...problem import Problem
@@ -165,7 +166,8 @@ def _live(kernel: Kernel, problem: Problem, columns: int) -> int:
     """
     k, members = problem.kernel_size, min(problem.m, problem.channels, _MEMBERS)
     wide = 0 if _narrow(problem) else 1
-    scattered = members > 1 and (problem.channels % problem.m > 0 or problem.channel_order == "strided")
+    together = 1 if problem.channel_order == "strided" else gcd(problem.channels, problem.m)
+    scattered = together < min(problem.m, 4)
     addresses = 40 if scattered else 0
     if kernel == "key":
         return 2 * columns * (members + 1) + k + 8 * wide + addresses
