@@ -149,14 +149,18 @@ def _one_warp(kernel: Kernel, problem: Problem, columns: int) -> bool:
 def _registers(kernel: Kernel, problem: Problem, columns: int, *, pairs: bool) -> int:
     """A limit, without which the compiler asks for data shortly before it needs them: the least that spills nothing.
 
-    A multiprocessor holds 16 warps of 128 registers, 12 of 168, 8 of 255. On the query side the compiler spills under
-    a limit where it needs none.
+    A multiprocessor holds 16 warps of 128 registers, 12 of 168, 8 of 255.
     """
-    whole_row = columns == problem.out_width and not pairs
-    if kernel == "query" and (whole_row or not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)):
+    if kernel == "query" and _spills_under_a_limit(problem, columns, pairs=pairs):
         return 0
     live = _live(kernel, problem, columns) * (2 if problem.dtype == "float64" else 1)
     return next((limit for most, limit in _LIMITS[kernel, pairs] if live <= most), 255)
+
+
+def _spills_under_a_limit(problem: Problem, columns: int, *, pairs: bool) -> bool:
+    """Whether the query side's compiler, left to itself, takes few registers, and spills under any limit; as found."""
+    whole_row = columns == problem.out_width
+    return (whole_row and not pairs) or not _narrow(problem) or problem.m < 4 or problem.kernel_size in (9, 11)
 
 
 def _live(kernel: Kernel, problem: Problem, columns: int) -> int:
